@@ -1,0 +1,1 @@
+//! Benchmarks of `graphgc` beside what a user would pick instead.

@@ -1,0 +1,100 @@
+//! The word of a `GcCell`: the target object, or none, and the flag.
+//!
+//! The lowest bit is set when the content is *counted*, `None` included; headers are aligned to eight bytes. All changes are by
+//! compare-and-swap of the whole word, so that whoever changes it knows whether what it put in and took out is
+//! counted. Success releases, loads acquire: an object's header and payload were written before its address got here.
+//!
+//! Order of counting, so that a count is never below the number of counted handles: what becomes counted is counted *before* the word
+//! says so, and what becomes claimed is counted down *after*.
+
+use crate::{
+    heap::header::{Header, Object},
+    sync::{AtomicPtr, Ordering},
+};
+use std::ptr::{NonNull, null_mut};
+
+const COUNTED: usize = 1;
+
+/// See the module's head.
+pub(crate) struct EdgeWord(AtomicPtr<Header>);
+
+/// One reading of the word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reading(*mut Header);
+
+impl Reading {
+    #[inline]
+    fn new(object: Option<Object>, counted: bool) -> Self {
+        let header = object.map_or(null_mut(), Object::as_ptr);
+        Reading(if counted { header.map_addr(|a| a | COUNTED) } else { header })
+    }
+
+    #[inline]
+    pub(crate) fn is_counted(self) -> bool {
+        self.0.addr() & COUNTED != 0
+    }
+
+    #[inline]
+    pub(crate) fn object(self) -> Option<Object> {
+        NonNull::new(self.0.map_addr(|a| a & !COUNTED)).map(Object::new)
+    }
+}
+
+impl EdgeWord {
+    /// A counted edge.
+    #[inline]
+    pub(crate) fn new(object: Option<Object>) -> Self {
+        EdgeWord(AtomicPtr::new(Reading::new(object, true).0))
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> Reading {
+        Reading(self.0.load(Ordering::Acquire))
+    }
+
+    /// Puts `object` in the place of `seen`, flag unchanged. On failure the reading that was there instead.
+    #[inline]
+    pub(crate) fn exchange(&self, seen: Reading, object: Option<Object>) -> Result<(), Reading> {
+        self.swap_word(seen, Reading::new(object, seen.is_counted()))
+    }
+
+    #[inline]
+    fn swap_word(&self, seen: Reading, new: Reading) -> Result<(), Reading> {
+        self.0.compare_exchange(seen.0, new.0, Ordering::AcqRel, Ordering::Acquire).map(drop).map_err(Reading)
+    }
+
+    /// Sets the flag to *claimed* and gives back what was in the cell. If the flag changed, the caller owes the
+    /// target one count down.
+    pub(crate) fn claim(&self) -> (Option<Object>, Claimed) {
+        let mut seen = self.read();
+        while seen.is_counted() {
+            match self.swap_word(seen, Reading::new(seen.object(), false)) {
+                Ok(()) => return (seen.object(), Claimed::ByUs),
+                Err(now) => seen = now,
+            }
+        }
+        (seen.object(), Claimed::Before)
+    }
+
+    /// Sets the flag to *counted*, with `up` and `down` to count the target before, and back if the word moved meanwhile.
+    pub(crate) fn release(&self, mut up: impl FnMut(Object), mut down: impl FnMut(Object)) {
+        let mut seen = self.read();
+        while !seen.is_counted() {
+            seen.object().into_iter().for_each(&mut up);
+            match self.swap_word(seen, Reading::new(seen.object(), true)) {
+                Ok(()) => return,
+                Err(now) => {
+                    seen.object().into_iter().for_each(&mut down);
+                    seen = now;
+                }
+            }
+        }
+    }
+}
+
+/// Who set the flag to *claimed*.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claimed {
+    ByUs,
+    Before,
+}

@@ -1,0 +1,297 @@
+//! `GcCell`: one mutable edge in one word, changed without locks.
+
+use super::edge_word::EdgeWord;
+use crate::{
+    handle::gc::Gc,
+    heap::header::Object,
+    mutator::Operation,
+    trace::{Facts, Info, Trace, Tracer, type_info::SlotFacts},
+};
+use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
+
+/// What a [`GcCell`] can hold: `Gc<T>` or `Option<Gc<T>>`, for `T: Sized`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not fit a `GcCell`",
+    label = "not `Gc<T>` or `Option<Gc<T>>`",
+    note = "a `GcCell` holds exactly one edge; for anything else use `GcRefCell`, `GcMutex` or `GcRwLock`"
+)]
+pub trait Edge: sealed::Sealed {}
+
+pub(crate) mod sealed {
+    use crate::heap::header::Object;
+
+    /// Conversion to and from the object an edge leads to.
+    ///
+    /// # Safety
+    /// `from_object` of what `into_object` gave is the same edge.
+    pub unsafe trait Sealed: 'static {
+        /// The type of the objects.
+        type Target: crate::Trace;
+
+        /// The object, whose count passes to the caller.
+        fn into_object(self) -> Option<Object>;
+
+        /// The edge to `object`, with a count of the caller's.
+        ///
+        /// # Safety
+        /// `object` came from `into_object`, and the caller owns one count of it.
+        unsafe fn from_object(object: Option<Object>) -> Self;
+
+        /// The object, borrowed.
+        fn object(&self) -> Option<Object>;
+    }
+}
+use sealed::Sealed;
+
+impl<T: Trace> Edge for Gc<T> {}
+impl<T: Trace> Edge for Option<Gc<T>> {}
+
+// SAFETY: a handle and its object determine each other.
+unsafe impl<T: Trace> Sealed for Gc<T> {
+    type Target = T;
+
+    #[inline]
+    fn into_object(self) -> Option<Object> {
+        Some(ManuallyDrop::new(self).as_object())
+    }
+
+    #[inline]
+    unsafe fn from_object(object: Option<Object>) -> Self {
+        let object = object.expect("a cell of `Gc` is never empty");
+        // SAFETY: by contract.
+        unsafe { Gc::from_object(object) }
+    }
+
+    #[inline]
+    fn object(&self) -> Option<Object> {
+        Some(self.as_object())
+    }
+}
+
+// SAFETY: as above; `None` is no object.
+unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
+    type Target = T;
+
+    #[inline]
+    fn into_object(self) -> Option<Object> {
+        self.and_then(Sealed::into_object)
+    }
+
+    #[inline]
+    unsafe fn from_object(object: Option<Object>) -> Self {
+        // SAFETY: by contract.
+        object.map(|object| unsafe { Gc::from_object(object) })
+    }
+
+    #[inline]
+    fn object(&self) -> Option<Object> {
+        self.as_ref().map(Gc::as_object)
+    }
+}
+
+/// The garbage-collected world's `Cell` for one edge: `Gc<T>` or `Option<Gc<T>>` in one word, read and changed atomically without
+/// locks, shared between threads if the handle is.
+///
+/// Every access is a few nanoseconds: it enters a short critical section of the collector, and changes are compare-and-swap.
+///
+/// ```
+/// use graphgc::{Gc, GcCell, Trace};
+///
+/// #[derive(Trace)]
+/// struct Node { next: GcCell<Option<Gc<Node>>> }
+///
+/// let a = Gc::new(Node { next: GcCell::new(None) });
+/// let b = Gc::new(Node { next: GcCell::new(Some(a.clone())) });
+/// a.next.set(Some(b.clone()));
+/// assert!(Gc::ptr_eq(&a.next.get().unwrap(), &b));
+/// assert!(a.next.take().is_some());
+/// assert!(a.next.get().is_none());
+/// ```
+pub struct GcCell<P: Edge> {
+    word: EdgeWord,
+    /// Owns a `P`; not `Sync` by itself.
+    edge: PhantomData<(P, Cell<()>)>,
+}
+
+// SAFETY: the word is changed atomically; what it hands out is a handle that may go to and be used on any thread.
+unsafe impl<P: Edge + Send + Sync> Sync for GcCell<P> {}
+
+impl<P: Edge> GcCell<P> {
+    /// A cell with this edge.
+    #[inline]
+    pub fn new(edge: P) -> Self {
+        GcCell { word: EdgeWord::new(edge.into_object()), edge: PhantomData }
+    }
+
+    /// The edge, as a handle of its own.
+    #[inline]
+    pub fn get(&self) -> P {
+        let operation = Operation::enter();
+        let object = self.word.read().object();
+        if let Some(object) = object {
+            // The object stays until the operation ends: it was reachable when we read the word, and nothing is freed
+            // before another S2.
+            operation.count_up(object);
+        }
+        // SAFETY: the word holds edges of type `P` only; we have just counted this one.
+        unsafe { P::from_object(object) }
+    }
+
+    /// Puts `edge` in; what was there goes.
+    #[inline]
+    pub fn set(&self, edge: P) {
+        let new = edge.into_object();
+        let operation = Operation::enter();
+        let (old, counted) = self.swap_object(new);
+        if counted {
+            drop(operation);
+            // SAFETY: the cell owned one count of what it held.
+            drop(unsafe { P::from_object(old) });
+        } else {
+            new.into_iter().for_each(|object| operation.claim(object));
+            old.into_iter().for_each(|object| operation.shade(object));
+        }
+    }
+
+    /// Puts `edge` in and gives back what was there.
+    #[inline]
+    pub fn replace(&self, edge: P) -> P {
+        let new = edge.into_object();
+        let operation = Operation::enter();
+        let (old, counted) = self.swap_object(new);
+        if !counted {
+            hand_over(&operation, old, new);
+        }
+        // SAFETY: the cell held it, and its count is ours now.
+        unsafe { P::from_object(old) }
+    }
+
+    /// Takes the edge out, leaving the default (`None`).
+    #[inline]
+    pub fn take(&self) -> P
+    where
+        P: Default,
+    {
+        self.replace(P::default())
+    }
+
+    /// Puts `new` in if the edge leads to the same object as `current` (or both are `None`), and gives back what was there.
+    ///
+    /// # Errors
+    /// Gives `new` back if it leads elsewhere.
+    pub fn compare_exchange(&self, current: &P, new: P) -> Result<P, P> {
+        let new = ManuallyDrop::new(new);
+        let operation = Operation::enter();
+        let mut seen = self.word.read();
+        while seen.object() == current.object() {
+            match self.word.exchange(seen, new.object()) {
+                Ok(()) => {
+                    if !seen.is_counted() {
+                        hand_over(&operation, seen.object(), new.object());
+                    }
+                    // SAFETY: the cell held it, and its count is ours now.
+                    return Ok(unsafe { P::from_object(seen.object()) });
+                }
+                Err(now) => seen = now,
+            }
+        }
+        drop(operation);
+        Err(ManuallyDrop::into_inner(new))
+    }
+
+    /// The edge of a cell that you have to yourself.
+    pub fn into_inner(self) -> P {
+        self.replace_unshared()
+    }
+
+    fn replace_unshared(self) -> P {
+        let this = ManuallyDrop::new(self);
+        let reading = this.word.read();
+        debug_assert!(reading.is_counted(), "a claimed cell lies in the heap");
+        // SAFETY: the cell owned one count and is gone.
+        unsafe { P::from_object(reading.object()) }
+    }
+
+    /// Puts `new` in the word. What was there, and whether the cell is counted.
+    #[inline]
+    fn swap_object(&self, new: Option<Object>) -> (Option<Object>, bool) {
+        let mut seen = self.word.read();
+        loop {
+            match self.word.exchange(seen, new) {
+                Ok(()) => return (seen.object(), seen.is_counted()),
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+/// In a claimed cell `new` has taken the place of `old`: the one becomes claimed, the other counted.
+fn hand_over(operation: &Operation, old: Option<Object>, new: Option<Object>) {
+    new.into_iter().for_each(|object| operation.claim(object));
+    for object in old {
+        operation.shade(object);
+        operation.count_up(object);
+    }
+}
+
+impl<P: Edge> Drop for GcCell<P> {
+    fn drop(&mut self) {
+        let reading = self.word.read();
+        if reading.is_counted() {
+            // SAFETY: the cell owned one count and is gone.
+            drop(unsafe { P::from_object(reading.object()) });
+        }
+    }
+}
+
+impl<P: Edge + Default> Default for GcCell<P> {
+    fn default() -> Self {
+        GcCell::new(P::default())
+    }
+}
+
+impl<P: Edge> From<P> for GcCell<P> {
+    fn from(edge: P) -> Self {
+        GcCell::new(edge)
+    }
+}
+
+impl<P: Edge> Clone for GcCell<P> {
+    fn clone(&self) -> Self {
+        GcCell::new(self.get())
+    }
+}
+
+/// Shallow, so that printing a cyclic graph ends.
+impl<P: Edge> fmt::Debug for GcCell<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GcCell(..)")
+    }
+}
+
+/// Facts of a single cell: directly in an object its content is claimed, so nothing needs dropping when that dies.
+pub enum EdgeCell {}
+
+impl Info for EdgeCell {
+    const FACTS: Facts = Facts { cells: true, ..Facts::HANDLE };
+    type Behind = Self;
+}
+
+// SAFETY: the word is read and changed atomically; `drop_swept` follows the flag.
+unsafe impl<P: Edge> Trace for GcCell<P> {
+    type Info = EdgeCell;
+
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        tracer.edge_cell(&self.word, const { SlotFacts::of::<P::Target>() });
+    }
+
+    unsafe fn drop_swept(&mut self) {
+        let reading = self.word.read();
+        if reading.is_counted() {
+            crate::observe::stats::TOTALS.let_go();
+            // SAFETY: the cell owned one count and is gone.
+            drop(unsafe { P::from_object(reading.object()) });
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The one lock under every lock-type cell: readers, a writer, the marker, and whether the content is claimed.
+//!
+//! ```text
+//! bit 0    CLAIMED         the content is claimed; clear: it is counted
+//! bit 1    WRITER          write-held
+//! bit 2    RELEASING       a writer-to-be is counting the content in slices: keeps readers and writers out, admits the marker
+//! bit 3    MARKER          a marker is inside
+//! bit 4    MARKER_AWAITED  a writer waits, parked, for the marker to leave
+//! bit 5    PARKED          readers or writers are parked
+//! bit 6    WRITER_QUEUED   one of them is a writer: new blocking readers queue up behind it
+//! bits 7.. number of readers
+//! ```
+//!
+//! The marker enters a cell that is free, read-held or releasing, whatever waits for it, and is never kept waiting: it
+//! skips what is write-held. So taking the lock never depends on user code for the collector. In the other direction
+//! a writer waits for the marker, which leaves soon: it gives a huge content up when `MARKER_AWAITED` is set.
+//! Readers do not notice the marker at all.
+//!
+//! A writer may hold the lock with CLAIMED set only inside the operation in which it won the lock (C1): it counts the content and clears the bit
+//! before the operation ends, or says RELEASING if that takes more than a slice. Orders: whoever gets the lock acquires, whoever gives it up releases.
+
+use super::parking;
+use crate::sync::{AtomicU32, Ordering};
+
+const CLAIMED: u32 = 1;
+const WRITER: u32 = 1 << 1;
+const RELEASING: u32 = 1 << 2;
+const MARKER: u32 = 1 << 3;
+const MARKER_AWAITED: u32 = 1 << 4;
+const PARKED: u32 = 1 << 5;
+const WRITER_QUEUED: u32 = 1 << 6;
+const READER: u32 = 1 << 7;
+const READERS: u32 = !(READER - 1);
+/// Something keeps a new writer out.
+const HELD: u32 = WRITER | RELEASING | READERS;
+
+/// See the module's head.
+pub(crate) struct CellLock(AtomicU32);
+
+/// How an attempt to write went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Attempt {
+    /// Ours, and the content is counted.
+    Held,
+    /// Free, but the content is claimed: to be won inside an operation.
+    Claimed,
+    /// A reader or writer has it.
+    Busy,
+    /// Free but for a marker inside.
+    MarkerInside,
+}
+
+/// In what state a marker found the content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entered {
+    /// Claimed: shade.
+    Claimed,
+    /// Counted: claim and shade.
+    Counted,
+    /// Being released: shade only.
+    Releasing,
+}
+
+impl CellLock {
+    /// A free lock around counted content.
+    #[cfg(not(graphgc_loom))]
+    pub(crate) const fn new() -> Self {
+        CellLock(AtomicU32::new(0))
+    }
+
+    #[cfg(graphgc_loom)]
+    pub(crate) fn new() -> Self {
+        CellLock(AtomicU32::new(0))
+    }
+
+    /// Takes the lock for reading unless it is held for writing.
+    #[inline]
+    pub(crate) fn try_read(&self) -> bool {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while seen & (WRITER | RELEASING) == 0 {
+            match self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the lock for reading; blocks, parked, while it is held for writing or a writer queues.
+    #[inline]
+    pub(crate) fn read(&self) {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & (WRITER | RELEASING | WRITER_QUEUED) != 0
+            || self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed).is_err()
+        {
+            self.read_slowly();
+        }
+    }
+
+    #[cold]
+    fn read_slowly(&self) {
+        loop {
+            let seen = self.0.load(Ordering::Relaxed);
+            if seen & (WRITER | RELEASING | WRITER_QUEUED) != 0 {
+                self.park(WRITER | RELEASING | WRITER_QUEUED, 0);
+            } else if self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Gives up a lock held for reading.
+    #[inline]
+    pub(crate) fn end_read(&self) {
+        let before = self.0.fetch_sub(READER, Ordering::Release);
+        debug_assert!(before & READERS != 0);
+        if before & READERS == READER && before & PARKED != 0 {
+            self.wake();
+        }
+    }
+
+    /// One attempt to take the lock for writing without an operation: works if the content is counted.
+    #[inline]
+    pub(crate) fn try_write_counted(&self) -> Attempt {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let attempt = judge(seen);
+            if attempt != Attempt::Held {
+                return attempt;
+            }
+            match self.0.compare_exchange_weak(seen, seen | WRITER, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Attempt::Held,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Inside an operation: takes a free lock around claimed content. The caller counts the content and calls `content_counted`, or
+    /// `admit_marker`, before the operation ends.
+    pub(crate) fn try_write_claimed(&self) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        judge(seen) == Attempt::Claimed
+            && self.0.compare_exchange(seen, seen | WRITER, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// The content of a lock that we hold for writing is counted now.
+    pub(crate) fn content_counted(&self) {
+        let before = self.0.fetch_and(!CLAIMED, Ordering::Release);
+        debug_assert!(before & WRITER != 0);
+    }
+
+    /// Counting takes more than a slice: goes from write-held to *releasing*.
+    pub(crate) fn admit_marker(&self) {
+        let before = self.0.fetch_xor(WRITER | RELEASING, Ordering::Release);
+        debug_assert!(before & (WRITER | RELEASING | CLAIMED) == WRITER | CLAIMED);
+    }
+
+    /// All is counted: goes from *releasing* to write-held, counted, once no marker is inside. Outside any operation.
+    pub(crate) fn finish_release(&self) {
+        loop {
+            let seen = self.0.load(Ordering::Relaxed);
+            debug_assert!(seen & (RELEASING | CLAIMED) == RELEASING | CLAIMED);
+            if seen & MARKER != 0 {
+                self.wait_for_marker();
+            } else {
+                let held = (seen | WRITER) & !(RELEASING | CLAIMED);
+                if self.0.compare_exchange_weak(seen, held, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives up a lock held for writing.
+    #[inline]
+    pub(crate) fn end_write(&self) {
+        let before = self.0.fetch_and(!WRITER, Ordering::Release);
+        debug_assert!(before & (WRITER | CLAIMED) == WRITER);
+        if before & PARKED != 0 {
+            self.wake();
+        }
+    }
+
+    /// Turns a lock held for writing into one held for reading. The content stays counted.
+    pub(crate) fn downgrade(&self) {
+        let before = self.0.fetch_add(READER.wrapping_sub(WRITER), Ordering::Release);
+        debug_assert!(before & (WRITER | READERS) == WRITER);
+        if before & PARKED != 0 {
+            self.wake();
+        }
+    }
+
+    /// Blocks, parked, until the lock may be free for writing.
+    #[cold]
+    pub(crate) fn wait_to_write(&self) {
+        self.park(HELD, WRITER_QUEUED);
+    }
+
+    /// Blocks, parked, until no marker is inside. Outside any operation.
+    #[cold]
+    pub(crate) fn wait_for_marker(&self) {
+        // The bit is set only while a marker is inside, so that leaving can clear both in one step and knows of every waiter.
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            if seen & MARKER == 0 {
+                return;
+            }
+            match self.0.compare_exchange_weak(seen, seen | MARKER_AWAITED, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        parking::park(self.marker_key(), || self.0.load(Ordering::Relaxed) & MARKER_AWAITED != 0);
+    }
+
+    /// Lets a marker in unless the lock is write-held. Never waits.
+    pub(crate) fn enter_marker(&self) -> Option<Entered> {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while seen & WRITER == 0 {
+            debug_assert!(seen & MARKER == 0, "two markers in one cell");
+            match self.0.compare_exchange_weak(seen, seen | MARKER, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(entered(seen)),
+                Err(now) => seen = now,
+            }
+        }
+        None
+    }
+
+    /// Whether a writer waits for the marker inside.
+    #[inline]
+    pub(crate) fn is_marker_awaited(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & MARKER_AWAITED != 0
+    }
+
+    /// The marker inside leaves; `claimed` if it has claimed content that was counted.
+    pub(crate) fn leave_marker(&self, claimed: bool) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = (seen & !(MARKER | MARKER_AWAITED)) | if claimed { CLAIMED } else { 0 };
+            match self.0.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        if seen & MARKER_AWAITED != 0 {
+            parking::unpark_all(self.marker_key());
+        }
+    }
+
+    /// The content has been counted back by the marker that claimed it, or by the pass that released the cell's owner.
+    pub(crate) fn set_counted(&self) {
+        self.0.fetch_and(!CLAIMED, Ordering::Release);
+    }
+
+    /// The content of a cell that nobody else can reach has been claimed.
+    pub(crate) fn set_claimed(&self) {
+        self.0.fetch_or(CLAIMED, Ordering::Release);
+    }
+
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.0.load(Ordering::Acquire) & CLAIMED != 0
+    }
+
+    pub(crate) fn is_write_held(&self) -> bool {
+        self.0.load(Ordering::Acquire) & WRITER != 0
+    }
+
+    /// Parks until the lock is given up, if it has one of `blocking` when looked at under the queue's lock.
+    fn park(&self, blocking: u32, note: u32) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            if seen & blocking == 0 {
+                return;
+            }
+            match self.0.compare_exchange_weak(seen, seen | PARKED | note, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        parking::park(self.key(), || {
+            let now = self.0.load(Ordering::Relaxed);
+            now & PARKED != 0 && now & blocking != 0
+        });
+    }
+
+    /// Wakes everyone who is parked for the lock.
+    #[cold]
+    fn wake(&self) {
+        self.0.fetch_and(!(PARKED | WRITER_QUEUED), Ordering::Relaxed);
+        parking::unpark_all(self.key());
+    }
+
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn marker_key(&self) -> usize {
+        self.key() + 1
+    }
+}
+
+fn add_reader(seen: u32) -> u32 {
+    assert!(seen & READERS != READERS, "too many readers of one cell");
+    seen + READER
+}
+
+fn judge(seen: u32) -> Attempt {
+    match () {
+        () if seen & HELD != 0 => Attempt::Busy,
+        () if seen & MARKER != 0 => Attempt::MarkerInside,
+        () if seen & CLAIMED != 0 => Attempt::Claimed,
+        () => Attempt::Held,
+    }
+}
+
+fn entered(seen: u32) -> Entered {
+    match () {
+        () if seen & RELEASING != 0 => Entered::Releasing,
+        () if seen & CLAIMED != 0 => Entered::Claimed,
+        () => Entered::Counted,
+    }
+}

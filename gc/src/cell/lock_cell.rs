@@ -1,0 +1,144 @@
+//! What the lock-type cells share: the lock, the content, and how both are traced and dropped.
+
+use super::{lock::CellLock, open};
+use crate::{
+    observe::stats::TOTALS,
+    trace::{Trace, Tracer, type_info::facts},
+};
+use std::{cell::UnsafeCell, marker::PhantomData};
+
+/// A lock and the content it guards.
+pub(crate) struct LockCell<T> {
+    lock: CellLock,
+    content: UnsafeCell<T>,
+}
+
+impl<T> LockCell<T> {
+    pub(crate) const fn new(content: T) -> Self {
+        LockCell { lock: CellLock::new(), content: UnsafeCell::new(content) }
+    }
+
+    pub(crate) fn lock(&self) -> &CellLock {
+        &self.lock
+    }
+
+    /// The content; to be read or written only as the lock allows.
+    pub(crate) fn content(&self) -> *mut T {
+        self.content.get()
+    }
+
+    /// The content of a cell that the caller has to itself. It is counted: a cell that is claimed lies in the heap,
+    /// where no `&mut` to it exists without its owner having been opened for writing.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        debug_assert!(!self.lock.is_claimed());
+        self.content.get_mut()
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        debug_assert!(!self.lock.is_claimed());
+        self.content.into_inner()
+    }
+}
+
+impl<T: Trace> LockCell<T> {
+    /// Takes the lock for reading if it can be had at once.
+    #[inline]
+    pub(crate) fn try_read(&self) -> Option<Reading<'_>> {
+        self.lock.try_read().then(|| Reading::new(&self.lock))
+    }
+
+    /// Takes the lock for reading.
+    #[inline]
+    pub(crate) fn read(&self) -> Reading<'_> {
+        self.lock.read();
+        Reading::new(&self.lock)
+    }
+
+    /// Takes the lock for writing if nobody holds it, and makes sure that the content is counted.
+    #[inline]
+    pub(crate) fn try_write(&self) -> Option<Writing<'_>> {
+        open::open(&self.lock, self.content(), false).then(|| Writing::new(&self.lock))
+    }
+
+    /// Takes the lock for writing, and makes sure that the content is counted.
+    #[inline]
+    pub(crate) fn write(&self) -> Writing<'_> {
+        open::open(&self.lock, self.content(), true);
+        Writing::new(&self.lock)
+    }
+
+    #[inline]
+    pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
+        if facts::<T>().scan {
+            tracer.lock_cell(&self.lock, self.content());
+        }
+    }
+
+    /// # Safety
+    /// As for `Trace::drop_swept`.
+    pub(crate) unsafe fn drop_swept(&mut self) {
+        if self.lock.is_claimed() {
+            // SAFETY: by contract.
+            unsafe { self.content.get_mut().drop_swept() };
+        } else {
+            if facts::<T>().scan {
+                TOTALS.let_go();
+            }
+            // SAFETY: by contract; all handles in counted content are counted, so dropping them is right.
+            unsafe { std::ptr::drop_in_place(self.content()) };
+        }
+    }
+}
+
+/// The right to read a cell's content, given up when dropped, on the thread that got it.
+pub(crate) struct Reading<'a> {
+    lock: &'a CellLock,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(lock: &'a CellLock) -> Self {
+        Reading { lock, not_send: PhantomData }
+    }
+
+    /// A second right beside the first.
+    pub(crate) fn again(&self) -> Self {
+        let got = self.lock.try_read();
+        debug_assert!(got, "a cell that is read-held can be read");
+        Reading::new(self.lock)
+    }
+}
+
+impl Drop for Reading<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.end_read();
+    }
+}
+
+/// The right to write a cell's content, given up when dropped, on the thread that got it.
+pub(crate) struct Writing<'a> {
+    lock: &'a CellLock,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(lock: &'a CellLock) -> Self {
+        Writing { lock, not_send: PhantomData }
+    }
+
+    /// Goes from writing to reading with no gap.
+    pub(crate) fn downgrade(self) -> Reading<'a> {
+        let lock = self.lock;
+        std::mem::forget(self);
+        lock.downgrade();
+        Reading::new(lock)
+    }
+}
+
+impl Drop for Writing<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.end_write();
+    }
+}

@@ -1,0 +1,110 @@
+//! `GcMutex`: arbitrary content for one thread at a time.
+
+use super::{guards::guard, lock_cell::LockCell};
+use crate::trace::{Trace, Tracer, facts::InLockCell};
+use std::fmt;
+
+/// The garbage-collected world's `Mutex`: any content, handles included, for one thread at a time.
+///
+/// A thread that has to wait is parked. Not fair, and not poisoned by a panic: the content is then as the panicking thread left it.
+/// Locking the same mutex twice on one thread blocks for ever. The first lock after a collection cycle has visited the mutex walks over the content
+/// once.
+///
+/// ```
+/// use graphgc::{Gc, GcMutex, Trace};
+///
+/// #[derive(Trace)]
+/// struct Queue { waiting: GcMutex<Vec<Gc<String>>> }
+///
+/// let queue = Gc::new(Queue { waiting: GcMutex::new(vec![]) });
+/// let other = queue.clone();
+/// std::thread::spawn(move || other.waiting.lock().push(Gc::new("job".to_string()))).join().unwrap();
+/// assert_eq!(queue.waiting.lock().len(), 1);
+/// ```
+pub struct GcMutex<T>(LockCell<T>);
+
+// SAFETY: as for `Mutex`: whoever owns it owns the content.
+unsafe impl<T: Send> Send for GcMutex<T> {}
+// SAFETY: as for `Mutex`: one thread at a time gets at the content.
+unsafe impl<T: Send> Sync for GcMutex<T> {}
+
+impl<T> GcMutex<T> {
+    /// A mutex around `content`.
+    pub const fn new(content: T) -> Self {
+        GcMutex(LockCell::new(content))
+    }
+
+    /// The content of a mutex that you have to yourself.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
+    /// The content of a mutex that you have to yourself, without locking.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+}
+
+impl<T: Trace> GcMutex<T> {
+    /// Locks the mutex; blocks, parked, while another thread holds it.
+    #[inline]
+    pub fn lock(&self) -> GcMutexGuard<'_, T> {
+        GcMutexGuard { right: self.0.write(), value: self.0.content(), content: std::marker::PhantomData }
+    }
+
+    /// Locks the mutex if nobody holds it. The collector never makes this fail.
+    #[inline]
+    pub fn try_lock(&self) -> Option<GcMutexGuard<'_, T>> {
+        let right = self.0.try_write()?;
+        Some(GcMutexGuard { right, value: self.0.content(), content: std::marker::PhantomData })
+    }
+}
+
+guard! {
+    /// The content of a locked [`GcMutex`].
+    GcMutexGuard, writing, maps to MappedGcMutexGuard
+}
+
+guard! {
+    /// A part of the content of a locked [`GcMutex`].
+    MappedGcMutexGuard, writing, maps to MappedGcMutexGuard
+}
+
+// SAFETY: a shared guard gives no more than `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for GcMutexGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for MappedGcMutexGuard<'_, T> {}
+
+impl<T: Default> Default for GcMutex<T> {
+    fn default() -> Self {
+        GcMutex::new(T::default())
+    }
+}
+
+impl<T> From<T> for GcMutex<T> {
+    fn from(content: T) -> Self {
+        GcMutex::new(content)
+    }
+}
+
+/// Shallow, so that printing a cyclic graph ends.
+impl<T> fmt::Debug for GcMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GcMutex(..)")
+    }
+}
+
+// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
+unsafe impl<T: Trace> Trace for GcMutex<T> {
+    type Info = InLockCell<T::Info>;
+
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        self.0.trace(tracer);
+    }
+
+    unsafe fn drop_swept(&mut self) {
+        // SAFETY: by contract.
+        unsafe { self.0.drop_swept() };
+    }
+}

@@ -1,0 +1,215 @@
+//! `GcRefCell`: arbitrary content behind borrows checked at run time, for one thread.
+
+use super::{guards::guard, lock_cell::LockCell};
+use crate::trace::{Trace, Tracer, facts::InLockCell};
+use std::fmt;
+
+/// The garbage-collected world's `RefCell`: any content, handles included, borrowed many times for reading or once for writing, checked at run
+/// time. Not `Sync`; to share between threads use [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock).
+///
+/// Reading costs what `RefCell` costs plus an atomic count. The first borrow for writing after a collection cycle has visited the cell
+/// walks over the content once (each handle in it becomes a root until the next visit); later ones do not. A large collection of
+/// handles that is changed all the time is better split over its nodes.
+///
+/// ```
+/// use graphgc::{Gc, GcRefCell, Trace};
+///
+/// #[derive(Trace)]
+/// struct Node { edges: GcRefCell<Vec<Gc<Node>>> }
+///
+/// let node = Gc::new(Node { edges: GcRefCell::new(vec![]) });
+/// node.edges.borrow_mut().push(node.clone());
+/// assert!(Gc::ptr_eq(&node, &node.edges.borrow()[0]));
+/// ```
+pub struct GcRefCell<T>(LockCell<T>);
+
+// SAFETY: as for `RefCell`: whoever owns the cell owns its content. The marker reads the content from its own thread under
+// the contract of `Trace`.
+unsafe impl<T: Send> Send for GcRefCell<T> {}
+
+/// Why [`GcRefCell::try_borrow`] failed: the cell is borrowed for writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BorrowError;
+
+/// Why [`GcRefCell::try_borrow_mut`] failed: the cell is borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BorrowMutError;
+
+impl fmt::Display for BorrowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("already borrowed for writing")
+    }
+}
+
+impl fmt::Display for BorrowMutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("already borrowed")
+    }
+}
+
+impl std::error::Error for BorrowError {}
+impl std::error::Error for BorrowMutError {}
+
+impl<T> GcRefCell<T> {
+    /// A cell around `content`. Its handles stay counted until the cell becomes part of an object.
+    pub const fn new(content: T) -> Self {
+        GcRefCell(LockCell::new(content))
+    }
+
+    /// The content of a cell that you have to yourself.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
+    /// The content of a cell that you have to yourself; no borrow is counted.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+}
+
+impl<T: Trace> GcRefCell<T> {
+    /// Borrows the content for reading.
+    ///
+    /// # Panics
+    /// If it is borrowed for writing; [`try_borrow`](Self::try_borrow) does not.
+    #[inline]
+    #[track_caller]
+    pub fn borrow(&self) -> Ref<'_, T> {
+        match self.try_borrow() {
+            Ok(guard) => guard,
+            Err(error) => conflict(&error),
+        }
+    }
+
+    /// Borrows the content for reading.
+    ///
+    /// # Errors
+    /// If it is borrowed for writing. The collector never makes this fail.
+    #[inline]
+    pub fn try_borrow(&self) -> Result<Ref<'_, T>, BorrowError> {
+        let right = self.0.try_read().ok_or(BorrowError)?;
+        Ok(Ref { value: self.0.content(), right, content: std::marker::PhantomData })
+    }
+
+    /// Borrows the content for writing.
+    ///
+    /// Cost: after a collection cycle has visited the cell, one pass over the content.
+    ///
+    /// # Panics
+    /// If it is borrowed; [`try_borrow_mut`](Self::try_borrow_mut) does not.
+    #[inline]
+    #[track_caller]
+    pub fn borrow_mut(&self) -> RefMut<'_, T> {
+        match self.try_borrow_mut() {
+            Ok(guard) => guard,
+            Err(error) => conflict(&error),
+        }
+    }
+
+    /// Borrows the content for writing.
+    ///
+    /// # Errors
+    /// If it is borrowed. The collector never makes this fail.
+    #[inline]
+    pub fn try_borrow_mut(&self) -> Result<RefMut<'_, T>, BorrowMutError> {
+        let right = self.0.try_write().ok_or(BorrowMutError)?;
+        Ok(RefMut { value: self.0.content(), right, content: std::marker::PhantomData })
+    }
+
+    /// Puts `content` in and gives back what was there.
+    ///
+    /// # Panics
+    /// If the cell is borrowed.
+    #[track_caller]
+    pub fn replace(&self, content: T) -> T {
+        std::mem::replace(&mut *self.borrow_mut(), content)
+    }
+
+    /// Swaps the contents of two cells.
+    ///
+    /// # Panics
+    /// If either cell is borrowed, or both are the same.
+    #[track_caller]
+    pub fn swap(&self, other: &Self) {
+        std::mem::swap(&mut *self.borrow_mut(), &mut *other.borrow_mut());
+    }
+
+    /// Takes the content, leaving the default.
+    ///
+    /// # Panics
+    /// If the cell is borrowed.
+    #[track_caller]
+    pub fn take(&self) -> T
+    where
+        T: Default,
+    {
+        self.replace(T::default())
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn conflict(error: &dyn fmt::Display) -> ! {
+    panic!("GcRefCell is {error}")
+}
+
+guard! {
+    /// The content of a [`GcRefCell`], borrowed for reading.
+    Ref, reading, maps to Ref
+}
+
+guard! {
+    /// The content of a [`GcRefCell`], borrowed for writing.
+    RefMut, writing, maps to RefMut
+}
+
+impl<T: ?Sized> Ref<'_, T> {
+    /// A second borrow of the same content. An associated function, so that it hides no `clone` of the content's.
+    #[expect(clippy::should_implement_trait, reason = "as `std::cell::Ref::clone`")]
+    pub fn clone(this: &Self) -> Self {
+        Ref { value: this.value, right: this.right.again(), content: std::marker::PhantomData }
+    }
+}
+
+impl<T: Trace + Clone> Clone for GcRefCell<T> {
+    /// # Panics
+    /// If the cell is borrowed for writing.
+    fn clone(&self) -> Self {
+        GcRefCell::new(self.borrow().clone())
+    }
+}
+
+impl<T: Default> Default for GcRefCell<T> {
+    fn default() -> Self {
+        GcRefCell::new(T::default())
+    }
+}
+
+impl<T> From<T> for GcRefCell<T> {
+    fn from(content: T) -> Self {
+        GcRefCell::new(content)
+    }
+}
+
+/// Shallow, so that printing a cyclic graph ends.
+impl<T> fmt::Debug for GcRefCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GcRefCell(..)")
+    }
+}
+
+// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
+unsafe impl<T: Trace> Trace for GcRefCell<T> {
+    type Info = InLockCell<T::Info>;
+
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        self.0.trace(tracer);
+    }
+
+    unsafe fn drop_swept(&mut self) {
+        // SAFETY: by contract.
+        unsafe { self.0.drop_swept() };
+    }
+}

@@ -1,0 +1,143 @@
+//! `GcRwLock`: arbitrary content for many readers or one writer.
+
+use super::{guards::guard, lock_cell::LockCell};
+use crate::trace::{Trace, Tracer, facts::InLockCell};
+use std::fmt;
+
+/// The garbage-collected world's `RwLock`: any content, handles included, for many readers or one writer.
+///
+/// A thread that has to wait is parked; new readers queue up behind a waiting writer, so a thread that reads twice can block
+/// for ever. Not poisoned by a panic. The first write access after a collection cycle has visited the lock walks over the
+/// content once; reading never does.
+///
+/// ```
+/// use graphgc::{Gc, GcRwLock, Trace};
+///
+/// #[derive(Trace)]
+/// struct Node { edges: GcRwLock<Vec<Gc<Node>>> }
+///
+/// let node = Gc::new(Node { edges: GcRwLock::new(vec![]) });
+/// node.edges.write().push(node.clone());
+/// assert_eq!(node.edges.read().len(), 1);
+/// ```
+pub struct GcRwLock<T>(LockCell<T>);
+
+// SAFETY: as for `RwLock`: whoever owns it owns the content.
+unsafe impl<T: Send> Send for GcRwLock<T> {}
+// SAFETY: as for `RwLock`: readers share the content, a writer has it alone.
+unsafe impl<T: Send + Sync> Sync for GcRwLock<T> {}
+
+impl<T> GcRwLock<T> {
+    /// A lock around `content`.
+    pub const fn new(content: T) -> Self {
+        GcRwLock(LockCell::new(content))
+    }
+
+    /// The content of a lock that you have to yourself.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
+    /// The content of a lock that you have to yourself, without locking.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+}
+
+impl<T: Trace> GcRwLock<T> {
+    /// Locks for reading; blocks, parked, while a writer holds the lock or waits for it.
+    #[inline]
+    pub fn read(&self) -> GcRwLockReadGuard<'_, T> {
+        GcRwLockReadGuard { right: self.0.read(), value: self.0.content(), content: std::marker::PhantomData }
+    }
+
+    /// Locks for reading if no writer holds the lock.
+    #[inline]
+    pub fn try_read(&self) -> Option<GcRwLockReadGuard<'_, T>> {
+        let right = self.0.try_read()?;
+        Some(GcRwLockReadGuard { right, value: self.0.content(), content: std::marker::PhantomData })
+    }
+
+    /// Locks for writing; blocks, parked, while anyone holds the lock.
+    #[inline]
+    pub fn write(&self) -> GcRwLockWriteGuard<'_, T> {
+        GcRwLockWriteGuard { right: self.0.write(), value: self.0.content(), content: std::marker::PhantomData }
+    }
+
+    /// Locks for writing if nobody holds the lock. The collector never makes this fail.
+    #[inline]
+    pub fn try_write(&self) -> Option<GcRwLockWriteGuard<'_, T>> {
+        let right = self.0.try_write()?;
+        Some(GcRwLockWriteGuard { right, value: self.0.content(), content: std::marker::PhantomData })
+    }
+}
+
+guard! {
+    /// The content of a [`GcRwLock`] locked for reading.
+    GcRwLockReadGuard, reading, maps to MappedGcRwLockReadGuard
+}
+
+guard! {
+    /// A part of the content of a [`GcRwLock`] locked for reading.
+    MappedGcRwLockReadGuard, reading, maps to MappedGcRwLockReadGuard
+}
+
+guard! {
+    /// The content of a [`GcRwLock`] locked for writing.
+    GcRwLockWriteGuard, writing, maps to MappedGcRwLockWriteGuard
+}
+
+guard! {
+    /// A part of the content of a [`GcRwLock`] locked for writing.
+    MappedGcRwLockWriteGuard, writing, maps to MappedGcRwLockWriteGuard
+}
+
+impl<'a, T> GcRwLockWriteGuard<'a, T> {
+    /// Goes from writing to reading with no gap in which another writer could come.
+    pub fn downgrade(this: Self) -> GcRwLockReadGuard<'a, T> {
+        GcRwLockReadGuard { value: this.value, right: this.right.downgrade(), content: std::marker::PhantomData }
+    }
+}
+
+// SAFETY: a shared guard gives no more than `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for GcRwLockReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for MappedGcRwLockReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for GcRwLockWriteGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for MappedGcRwLockWriteGuard<'_, T> {}
+
+impl<T: Default> Default for GcRwLock<T> {
+    fn default() -> Self {
+        GcRwLock::new(T::default())
+    }
+}
+
+impl<T> From<T> for GcRwLock<T> {
+    fn from(content: T) -> Self {
+        GcRwLock::new(content)
+    }
+}
+
+/// Shallow, so that printing a cyclic graph ends.
+impl<T> fmt::Debug for GcRwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GcRwLock(..)")
+    }
+}
+
+// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
+unsafe impl<T: Trace> Trace for GcRwLock<T> {
+    type Info = InLockCell<T::Info>;
+
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        self.0.trace(tracer);
+    }
+
+    unsafe fn drop_swept(&mut self) {
+        // SAFETY: by contract.
+        unsafe { self.0.drop_swept() };
+    }
+}

@@ -1,0 +1,50 @@
+//! What allocating owes: starting a cycle that is due, and marking in proportion while one runs.
+//!
+//! All of it runs after the operation in which a thread got a new run of slots, never inside one.
+
+use super::{grey::GREY, mark::Marker, pacer::PACER, worker::WORKER};
+use crate::{
+    mutator::record::WORLD,
+    observe::stats::TOTALS,
+};
+use std::time::{Duration, Instant};
+
+/// The least an assist marks once it begins, in bytes.
+const SLICE: usize = 64 << 10;
+/// How long a thread that is far ahead of the marker waits for it at a time.
+const WAIT: Duration = Duration::from_millis(4);
+
+/// The calling thread has got `bytes` to allocate from.
+pub(crate) fn after_allocation(bytes: usize) {
+    if WORLD.phase().is_marking() {
+        assist(bytes);
+    } else if PACER.is_due() {
+        WORKER.request();
+    }
+}
+
+/// A large object is about to be allocated: if it does not fit under the goal, a cycle makes room for the next.
+pub(crate) fn before_large(bytes: usize) {
+    if PACER.would_exceed(bytes) {
+        WORKER.request();
+    }
+}
+
+#[cold]
+fn assist(bytes: usize) {
+    let debt = PACER.debt(bytes);
+    if debt == 0 {
+        return;
+    }
+    let begun = Instant::now();
+    if GREY.has_blocks() {
+        let mut marker = Marker::new(false);
+        marker.drain(debt.max(SLICE));
+        let (marked, objects) = marker.finish();
+        PACER.pay(marked.saturating_sub(debt));
+        TOTALS.marked(marked, objects);
+    } else if PACER.is_beyond_limit() {
+        WORKER.wait_for_mark_end(WAIT);
+    }
+    TOTALS.assisted(begun.elapsed());
+}

@@ -1,0 +1,102 @@
+//! `collect()`: asking for cycles and waiting for what they do.
+
+use super::{
+    dropper::DROPPER,
+    sweep::is_dropping,
+    worker::{WORKER, ensure_started},
+};
+use crate::observe::stats::TOTALS;
+use std::time::{Duration, Instant};
+
+/// How many further cycles `collect` runs while each lets go of counted handles in what it sweeps.
+const MOST_ROUNDS: usize = 64;
+
+/// What [`collect`] came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Everything that was unreachable at the call has been dropped.
+    Settled,
+    /// The cycles ran and their drops are done, but the last one still found values whose dropping let go of further objects: a chain through
+    /// `#[trace(skip)]` fields longer than the bound. Another call goes on.
+    Unsettled,
+    /// The caller runs inside a `Drop` that the collector called, which cannot wait for it: a cycle has been asked for.
+    Requested,
+}
+
+/// What a call of [`collect`] did.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Collection {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Cycles that ended during the call.
+    pub cycles: u64,
+    /// Objects freed during the call, in number, by all threads.
+    pub freed_objects: u64,
+    /// Memory of the slots freed during the call, in bytes.
+    pub freed_bytes: u64,
+    /// How long the call took.
+    pub elapsed: Duration,
+}
+
+/// Collects now: when it returns, everything that was unreachable at the call has been dropped and its memory is free.
+///
+/// Runs at least two cycles, since content that was opened for writing counts as rooted in the first, and one more for each
+/// link of a chain through `#[trace(skip)]` fields, up to a bound. Only the caller waits: other threads go on, but for two
+/// brief stops a cycle. It waits neither for borrows nor for locks that anyone holds, but for `Drop`s of users' values:
+/// a `Drop` that waits for a lock held by the caller waits for ever.
+///
+/// Called from such a `Drop` it cannot wait: it asks for a cycle and says [`Outcome::Requested`].
+///
+/// Cost: marking everything that lives, twice. Programs need not call it: cycles start by themselves as the heap grows.
+///
+/// # Panics
+/// As for the first [`Gc::new`](crate::Gc::new): if a `GRAPHGC_` variable of the environment has an invalid value.
+///
+/// ```
+/// use graphgc::{Gc, GcRefCell, Trace};
+///
+/// #[derive(Trace)]
+/// struct Node { myself: GcRefCell<Option<Gc<Node>>> }
+///
+/// let node = Gc::new(Node { myself: GcRefCell::new(None) });
+/// *node.myself.borrow_mut() = Some(node.clone());
+/// drop(node);
+/// let done = graphgc::collect();
+/// assert_eq!(done.outcome, graphgc::Outcome::Settled);
+/// assert!(done.freed_objects >= 1);
+/// ```
+pub fn collect() -> Collection {
+    ensure_started();
+    let begun = Instant::now();
+    let before = TOTALS.snapshot();
+    let outcome = if is_dropping() {
+        WORKER.request_cycles(1);
+        Outcome::Requested
+    } else {
+        run_until_settled()
+    };
+    let after = TOTALS.snapshot();
+    Collection {
+        outcome,
+        cycles: after.cycles - before.cycles,
+        freed_objects: after.freed_objects - before.freed_objects,
+        freed_bytes: after.freed_bytes - before.freed_bytes,
+        elapsed: begun.elapsed(),
+    }
+}
+
+fn run_until_settled() -> Outcome {
+    let mut cycles = 2;
+    for _ in 0..MOST_ROUNDS {
+        let last = WORKER.request_cycles(cycles);
+        WORKER.wait_for(last, None);
+        DROPPER.wait(None);
+        if TOTALS.settled() {
+            return Outcome::Settled;
+        }
+        cycles = 1;
+    }
+    Outcome::Unsettled
+}

@@ -1,0 +1,123 @@
+//! One cycle: S1, root scan, R, mark, S2, sweep.
+
+use super::{
+    grey::GREY,
+    mark::Marker,
+    pacer::PACER,
+    roots::ROOTS,
+    sweep,
+    worker::{HELPERS, WORKER},
+};
+use crate::{
+    cell::open::any_releasing,
+    config::Config,
+    heap::{HEAP, kind::DropKind},
+    mutator::{
+        pin::PinsHeld,
+        record::{WORLD, records, update_all},
+    },
+    observe::stats::TOTALS,
+};
+use std::time::{Duration, Instant};
+
+/// Bytes that the worker marks before it tells the pacer.
+const SLICE: usize = 256 << 10;
+/// Free runs go back to the OS after this many cycles (or periods without one) of idleness.
+const IDLE_TICKS: u32 = 2;
+/// Most pages given back at a time.
+const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
+
+/// Runs one whole cycle. Everything is swept when it begins and when it returns; drops may still be under way.
+pub(super) fn run(config: &Config) {
+    let marking = Instant::now();
+    begin_marking();
+    let roots = mark();
+    end_marking(config);
+    let sweeping = Instant::now();
+    TOTALS.marking_took(marking.elapsed(), roots);
+    sweep::sweep_all(HEAP.cycle());
+    TOTALS.sweeping_took(sweeping.elapsed());
+    HEAP.pages.scavenge(IDLE_TICKS, MOST_SCAVENGED);
+}
+
+/// S1.
+fn begin_marking() {
+    debug_assert!(DropKind::None as u8 == 0);
+    let begun = Instant::now();
+    WORLD.stop(records().map(|record| &record.gate));
+    WORLD.change_phase(true);
+    TOTALS.s1_took(begun.elapsed());
+    PACER.marking_begins();
+    HEAP.account.take_black_bytes();
+    TOTALS.take_marked();
+    update_all(WORLD.phase());
+}
+
+/// From S1 until S2 may be tried with success. Returns the number of roots.
+fn mark() -> usize {
+    let mut marker = Marker::new(true);
+    let roots = ROOTS.scan(&mut marker);
+    // R.
+    let pins = PinsHeld::now();
+    HELPERS.wake();
+    loop {
+        drain(&mut marker);
+        report(&mut marker);
+        let (bytes, objects) = marker.finish();
+        TOTALS.marked(bytes, objects);
+        wait_for_others(&pins);
+        if !GREY.has_blocks() && try_end() {
+            return roots;
+        }
+        marker = Marker::new(true);
+    }
+}
+
+fn drain(marker: &mut Marker) {
+    while !marker.drain(SLICE) {
+        report(marker);
+    }
+}
+
+fn report(marker: &mut Marker) {
+    let (bytes, objects) = marker.take_marked();
+    PACER.pay(bytes);
+    TOTALS.marked(bytes, objects);
+}
+
+/// Waits until no assist or helper holds anything and the pins of R are gone, or there is something to mark.
+fn wait_for_others(pins: &PinsHeld) {
+    let mut pause = Duration::from_micros(20);
+    while !GREY.has_blocks() && !(GREY.is_idle() && pins.are_gone()) {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+/// S2, if nothing is grey anywhere: then the world is stopped, as it stays until `end_marking`. Otherwise marking resumes.
+fn try_end() -> bool {
+    TOTALS.s2_begins();
+    WORLD.stop(records().map(|record| &record.gate));
+    let mut grey = !GREY.is_idle() || any_releasing();
+    for record in records() {
+        // SAFETY: the world is stopped.
+        grey |= unsafe { record.local() }.grey.flush();
+    }
+    if grey {
+        WORLD.resume();
+        TOTALS.s2_ends();
+    }
+    !grey
+}
+
+/// The rest of S2, and bringing everyone up to date.
+fn end_marking(config: &Config) {
+    HEAP.advance_cycle();
+    WORLD.change_phase(false);
+    TOTALS.s2_ends();
+    let (marked, _) = TOTALS.take_marked();
+    let live = marked + HEAP.account.take_black_bytes() as u64;
+    PACER.marking_ends(config, live);
+    update_all(WORLD.phase());
+    WORKER.mark_ended();
+}

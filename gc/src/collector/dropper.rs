@@ -1,0 +1,183 @@
+//! The dropper: a thread that runs the `Drop`s that users wrote, so that they delay neither a cycle nor an allocation.
+//!
+//! It gets whole spans. Those of their objects that wait to be dropped say so in their headers, and stay allocated until
+//! that is done; a span leaves the dropper when none is left. If a `Drop` takes longer than a cycle, the next sweep visits
+//! the dropper's spans where they are and may find more dead in them, under the span's drop lock. User code runs with no
+//! lock held.
+//!
+//! The thread starts with the first span it gets.
+
+use super::sweep::{drop_dead, give_back};
+use crate::{
+    heap::{
+        HEAP,
+        header::Object,
+        span::{Place, Span},
+    },
+    sync::{Ordering, lock_std},
+};
+use std::{
+    sync::{Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+/// The dropper of the process.
+pub(crate) static DROPPER: Dropper = Dropper {
+    state: Mutex::new(State { first: None, last: None, current: None, started: false, added: 0, finished: 0 }),
+    added: Condvar::new(),
+    finished: Condvar::new(),
+};
+
+pub(crate) struct Dropper {
+    state: Mutex<State>,
+    added: Condvar,
+    finished: Condvar,
+}
+
+struct State {
+    /// A queue, linked through the spans.
+    first: Option<&'static Span>,
+    last: Option<&'static Span>,
+    /// The span whose objects are being dropped.
+    current: Option<&'static Span>,
+    started: bool,
+    /// Spans ever added, and finished; first come, first served.
+    added: u64,
+    finished: u64,
+}
+
+/// Objects dropped between two looks at a span's lock.
+const BATCH: usize = 32;
+
+impl Dropper {
+    /// Takes over a swept span with objects that wait, unless it has it already.
+    pub(super) fn add(&'static self, span: &'static Span) {
+        if span.place() == Place::Dropping {
+            return;
+        }
+        span.set_place(Place::Dropping);
+        span.set_next(std::ptr::null_mut());
+        let mut state = lock_std(&self.state);
+        match state.last.replace(span) {
+            Some(last) => last.set_next(span.as_ptr()),
+            None => state.first = Some(span),
+        }
+        state.added += 1;
+        if !std::mem::replace(&mut state.started, true) {
+            super::worker::spawn("graphgc-drop", || DROPPER.run());
+        }
+        drop(state);
+        self.added.notify_one();
+    }
+
+    /// Calls `f` with every span that the dropper has. `f` must not add spans.
+    pub(super) fn for_each_span(&self, mut f: impl FnMut(&'static Span)) {
+        let state = lock_std(&self.state);
+        state.current.into_iter().for_each(&mut f);
+        // SAFETY: spans in the queue are in use, and the lock keeps the links.
+        let queue = std::iter::successors(state.first, |span| unsafe { span.next().as_ref() });
+        queue.for_each(&mut f);
+    }
+
+    /// Waits until everything that has been added so far is dropped, or until `deadline`. True if it is.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut state = lock_std(&self.state);
+        let target = state.added;
+        while state.finished < target {
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            let left = left.min(Duration::from_secs(3600));
+            state = self.finished.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn run(&self) {
+        loop {
+            let span = self.next();
+            while !self.finish(span) {
+                drop_waiting(span);
+            }
+        }
+    }
+
+    fn next(&self) -> &'static Span {
+        let mut state = lock_std(&self.state);
+        loop {
+            if let Some(span) = state.first {
+                // SAFETY: as in `for_each_span`.
+                state.first = unsafe { span.next().as_ref() };
+                if state.first.is_none() {
+                    state.last = None;
+                }
+                state.current = Some(span);
+                return span;
+            }
+            state = self.added.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    /// Lets go of the span if nothing in it waits any more.
+    fn finish(&self, span: &'static Span) -> bool {
+        let mut state = lock_std(&self.state);
+        // No sweep can add to it now: the sweeper visits our spans under the lock that we hold.
+        if span.with_drop_lock(|waiting| waiting.load(Ordering::Relaxed)) != 0 {
+            return false;
+        }
+        state.current = None;
+        state.finished += 1;
+        release(span);
+        drop(state);
+        self.finished.notify_all();
+        true
+    }
+}
+
+/// Gives a span back to the heap. It may be unswept again by now: then the sweep finds it in its list.
+fn release(span: &'static Span) {
+    span.set_place(Place::Loose);
+    let free = span.slots() - span.count_bits(span.allocation_parity());
+    if free == span.slots() {
+        // SAFETY: the span is the dropper's alone and nothing in it is allocated.
+        unsafe { HEAP.pages.free(span) };
+    } else {
+        give_back(span, free);
+    }
+}
+
+/// Drops a batch of the objects that wait, and frees their slots.
+fn drop_waiting(span: &'static Span) {
+    let mut batch: [Option<Object>; BATCH] = [None; BATCH];
+    let found = span.with_drop_lock(|_| collect_waiting(span, &mut batch));
+    for object in batch[..found].iter().flatten() {
+        // SAFETY: it waits for this, and only the dropper drops what waits.
+        unsafe { drop_dead(*object) };
+    }
+    span.with_drop_lock(|waiting| {
+        for object in batch[..found].iter().flatten() {
+            let offset = object.address() - span.first_slot().addr();
+            span.clear_allocated(offset..offset + span.slot_size());
+        }
+        waiting.fetch_sub(found as u32, Ordering::Relaxed);
+    });
+    HEAP.account.swept(found * span.object_bytes(), found);
+}
+
+fn collect_waiting(span: &Span, batch: &mut [Option<Object>; BATCH]) -> usize {
+    let mut found = 0;
+    for (index, word) in span.bits(span.allocation_parity()).iter().enumerate() {
+        let mut allocated = word.load(Ordering::Relaxed);
+        while allocated != 0 && found < BATCH {
+            let object = span.object_at_bit(index, allocated.trailing_zeros());
+            // SAFETY: the slot is allocated and no thread has the span cached, so its header is there.
+            if unsafe { object.roots() }.awaits_drop() {
+                batch[found] = Some(object);
+                found += 1;
+            }
+            allocated &= allocated - 1;
+        }
+    }
+    found
+}

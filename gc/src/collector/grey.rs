@@ -1,0 +1,158 @@
+//! Grey objects: marked, not yet traced.
+//!
+//! Each thread that shades puts what it greys into a block of its own; full blocks go to a list that all share, and markers
+//! take blocks from there. Nothing is grey anywhere when the shared list is empty, no marker holds a block, and (looked at
+//! with the world stopped) every thread's own block is empty. S2 asks exactly that.
+//!
+//! A marker says that it holds something *before* it takes a block, so an empty list with no holders stays so while the
+//! world is stopped. And while anyone holds a grey object no S2 can succeed: the cycle's number, hence the bitmap to mark
+//! in, is read after taking.
+
+use crate::{
+    heap::{
+        HEAP,
+        arena::Arena,
+        blocks::{Block, BlockList},
+        header::Object,
+    },
+    mutator::candidates::take_block,
+    sync::{AtomicUsize, Mutex, Ordering, lock},
+    trace::type_info::TypeInfo,
+};
+use std::ptr::NonNull;
+
+/// The shared list.
+pub(crate) static GREY: Grey = Grey::new();
+
+pub(crate) struct Grey {
+    blocks: Mutex<Lists>,
+    /// Markers that hold, or are about to hold, grey objects.
+    holders: AtomicUsize,
+    /// Blocks in the lists; a hint outside the lock.
+    waiting: AtomicUsize,
+}
+
+struct Lists {
+    ready: BlockList,
+    /// Objects that an assist found too large, or a marker gave up: for the worker.
+    for_worker: BlockList,
+}
+
+impl Grey {
+    const fn new() -> Self {
+        Grey {
+            blocks: Mutex::new(Lists { ready: BlockList::new(), for_worker: BlockList::new() }),
+            holders: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Announces a holder. Must come before `take`.
+    pub(crate) fn begin_holding(&self) {
+        self.holders.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The holder has given everything back or traced it.
+    pub(crate) fn end_holding(&self) {
+        self.holders.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A block of grey objects; the worker also takes what others left to it.
+    pub(crate) fn take(&self, worker: bool) -> Option<NonNull<Block>> {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut lists = lock(&self.blocks);
+        let block = lists.ready.pop_front().or_else(|| if worker { lists.for_worker.pop_front() } else { None })?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(block)
+    }
+
+    /// Adds a block of grey objects.
+    pub(crate) fn give(&self, block: NonNull<Block>) {
+        let mut lists = lock(&self.blocks);
+        lists.ready.push_front(block);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds a block of grey objects that the worker alone shall trace.
+    pub(crate) fn leave_to_worker(&self, block: NonNull<Block>) {
+        let mut lists = lock(&self.blocks);
+        lists.for_worker.push_front(block);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No block is in the list and nobody holds any.
+    pub(crate) fn is_idle(&self) -> bool {
+        let lists = lock(&self.blocks);
+        lists.ready.is_empty() && lists.for_worker.is_empty() && self.holders.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether there may be a block to take; a hint.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) != 0
+    }
+}
+
+/// One thread's grey objects.
+pub(crate) struct GreyBuffer {
+    block: Option<NonNull<Block>>,
+}
+
+impl GreyBuffer {
+    pub(crate) const fn new() -> Self {
+        GreyBuffer { block: None }
+    }
+
+    fn push(&mut self, object: Object) {
+        let mut block = *self.block.get_or_insert_with(take_block);
+        // SAFETY: the block is ours until given away.
+        if unsafe { block.as_mut() }.push(object) {
+            GREY.give(block);
+            self.block = None;
+        }
+    }
+
+    /// Hands over what is in it. True if there was anything.
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(block) = self.block.take() else { return false };
+        // SAFETY: the block is ours.
+        if unsafe { block.as_ref() }.is_empty() {
+            // SAFETY: as above; nobody else has it.
+            unsafe { HEAP.blocks.give(block) };
+            return false;
+        }
+        GREY.give(block);
+        true
+    }
+}
+
+/// The parity of the bitmap that takes marks in this cycle.
+#[inline]
+pub(crate) fn mark_parity() -> usize {
+    HEAP.cycle() as usize + 1
+}
+
+/// Sets the object's mark bit; true if it was clear.
+///
+/// # Safety
+/// The object is allocated, and this is marking with S2 kept off by the caller (an operation, or a grey object held).
+#[inline]
+pub(crate) unsafe fn set_mark(object: Object, parity: usize) -> bool {
+    // SAFETY: by contract the object is in a live arena.
+    let (bit, word) = unsafe {
+        let bit = Arena::bit_of(object.as_ptr().cast());
+        (bit, bit.word(parity))
+    };
+    word.load(Ordering::Relaxed) & bit.mask == 0 && word.fetch_or(bit.mask, Ordering::Relaxed) & bit.mask == 0
+}
+
+/// The barrier's shade: marks the object and greys it if it can hold handles. In an operation, while marking.
+pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
+    // SAFETY: whoever shades has the object from a live edge or handle, in an operation.
+    unsafe {
+        if set_mark(object, mark_parity()) && TypeInfo::of(object).kind.scan {
+            buffer.push(object);
+        }
+    }
+}

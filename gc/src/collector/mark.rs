@@ -1,0 +1,391 @@
+//! The marker: takes grey objects, traces them, shades what they refer to.
+//!
+//! The background worker and every assist has one. Tracing never recurses from object to object, only through the cells
+//! inside one object's own value.
+//!
+//! What a plain handle means depends on the cell it is in (`Context`): in content that is *claimed*, as an object's own fields are, its target is
+//! shaded; in content that is *counted*, of a cell the marker has entered, it is claimed on the way: counted down and
+//! shaded; in content that is *being released* by a writer it is shaded only. A `GcCell` has a flag of its own and is claimed
+//! where it is counted, unless an owner is being released.
+//!
+//! Giving up. A writer that waits for the marker inside a cell, or an object too large for an assist, makes the marker end a walk early.
+//! Claimed content: its object is traced again later (it stays grey). Counted content: what the walk has claimed so far is counted
+//! back, each target logged whose `in_log` is clear whatever its count was before, since a reader of the cell may be in its clone window.
+//! After that all of the content is counted, that is to say rooted, and need not be traced in this cycle at all: so a
+//! busy writer cannot keep a cycle open. The nested cells in it are counted back by their own flags.
+
+use super::grey::{GREY, mark_parity, set_mark};
+use crate::{
+    cell::{
+        edge_word::{Claimed, EdgeWord},
+        lock::{CellLock, Entered},
+    },
+    heap::{
+        HEAP,
+        blocks::Block,
+        header::{Header, Object},
+    },
+    mutator::candidates::{Candidates, take_block},
+    trace::{
+        Tracer,
+        tracer::{Content, Pass, Visitor},
+        type_info::{SlotFacts, TypeInfo},
+    },
+};
+use std::ptr::NonNull;
+
+/// Handles of one object that an assist traces before it leaves the object to the worker.
+const LARGEST_FOR_ASSIST: usize = 4096;
+/// How often a walk looks whether it should be given up, in handles; a power of two.
+const LOOK_EVERY: usize = 256;
+/// Grey objects whose memory is being fetched.
+const AHEAD: usize = 8;
+
+/// One tracer of grey objects.
+pub(crate) struct Marker {
+    is_worker: bool,
+    parity: usize,
+    /// Grey objects, newest last.
+    stack: NonNull<Block>,
+    /// Grey objects taken from the stack, being fetched into the cache.
+    ahead: [Option<Object>; AHEAD],
+    next_ahead: usize,
+    /// Targets counted back.
+    candidates: Candidates,
+    marked_bytes: usize,
+    marked_objects: usize,
+    // State of the walk over the current object.
+    context: Context,
+    /// Plain handles claimed in the innermost cell.
+    claimed: usize,
+    /// The cells the walk is in, innermost first.
+    inside: Option<NonNull<Inside>>,
+    visits: usize,
+    giving_up: bool,
+    again: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Claimed,
+    Counted,
+    Releasing,
+}
+
+/// A cell that the walk has entered, on the walk's own stack.
+struct Inside {
+    lock: NonNull<CellLock>,
+    outer: Option<NonNull<Inside>>,
+}
+
+impl Marker {
+    /// A marker that holds nothing yet. `finish` must follow.
+    pub(crate) fn new(is_worker: bool) -> Self {
+        GREY.begin_holding();
+        Marker {
+            is_worker,
+            parity: mark_parity(),
+            stack: take_block(),
+            ahead: [None; AHEAD],
+            next_ahead: 0,
+            candidates: Candidates::new(),
+            marked_bytes: 0,
+            marked_objects: 0,
+            context: Context::Claimed,
+            claimed: 0,
+            inside: None,
+            visits: 0,
+            giving_up: false,
+            again: false,
+        }
+    }
+
+    /// Hands over what is left. Returns bytes and objects marked since the last call of `take_marked`.
+    pub(crate) fn finish(mut self) -> (usize, usize) {
+        for index in 0..AHEAD {
+            if let Some(object) = self.ahead[index].take() {
+                self.push(object);
+            }
+        }
+        // SAFETY: the stack is ours.
+        if unsafe { self.stack.as_ref() }.is_empty() {
+            // SAFETY: as above.
+            unsafe { HEAP.blocks.give(self.stack) };
+        } else {
+            GREY.give(self.stack);
+        }
+        self.candidates.flush();
+        GREY.end_holding();
+        self.take_marked()
+    }
+
+    /// Bytes and objects marked since the last call.
+    pub(crate) fn take_marked(&mut self) -> (usize, usize) {
+        (std::mem::take(&mut self.marked_bytes), std::mem::take(&mut self.marked_objects))
+    }
+
+    /// Shades a root. Its header is read, so it is in the cache already.
+    pub(crate) fn shade_root(&mut self, object: Object) {
+        // SAFETY: a root is alive, and its header was written before it was logged.
+        let facts = unsafe { SlotFacts::of_object(object) };
+        self.shade(object, Some(facts));
+    }
+
+    /// Traces grey objects until there are none, or `bytes` have been marked. True if there are none it could take.
+    pub(crate) fn drain(&mut self, bytes: usize) -> bool {
+        while self.marked_bytes < bytes {
+            let Some(object) = self.next() else { return true };
+            self.trace(object);
+        }
+        false
+    }
+
+    /// The next object to trace: through a small ring, so that its memory is in the cache when its turn comes.
+    #[inline]
+    fn next(&mut self) -> Option<Object> {
+        for _ in 0..=AHEAD {
+            let fetched = self.pop();
+            if let Some(object) = fetched {
+                prefetch(object.as_ptr());
+            }
+            let ready = std::mem::replace(&mut self.ahead[self.next_ahead], fetched);
+            self.next_ahead = (self.next_ahead + 1) % AHEAD;
+            if ready.is_some() {
+                return ready;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Object> {
+        // SAFETY: the stack is ours.
+        match unsafe { self.stack.as_mut() }.pop() {
+            Some(object) => Some(object),
+            None => self.take(),
+        }
+    }
+
+    #[cold]
+    fn take(&mut self) -> Option<Object> {
+        let block = GREY.take(self.is_worker)?;
+        // SAFETY: the old stack is empty and ours.
+        unsafe { HEAP.blocks.give(self.stack) };
+        self.stack = block;
+        self.parity = mark_parity();
+        // SAFETY: the block is ours now.
+        unsafe { self.stack.as_mut() }.pop()
+    }
+
+    #[inline]
+    fn push(&mut self, object: Object) {
+        // SAFETY: the stack is ours.
+        if unsafe { self.stack.as_mut() }.push(object) {
+            GREY.give(std::mem::replace(&mut self.stack, take_block()));
+        }
+    }
+
+    #[inline]
+    fn shade(&mut self, object: Object, facts: Option<SlotFacts>) {
+        // SAFETY: the object is referred to by a live one, and we hold a grey object, so S2 is off.
+        if unsafe { set_mark(object, self.parity) } {
+            // SAFETY: as above; who could lead us here saw the header written.
+            let facts = facts.unwrap_or_else(|| unsafe { SlotFacts::of_object(object) });
+            self.marked_bytes += facts.bytes as usize;
+            self.marked_objects += 1;
+            if facts.scan {
+                self.push(object);
+            }
+        }
+    }
+
+    fn trace(&mut self, object: Object) {
+        self.visits = 0;
+        // SAFETY: a grey object is alive, and whoever greyed it saw its header and payload written.
+        unsafe { TypeInfo::of(object).trace(object, &mut Tracer::new(Pass::Mark(self))) };
+        self.giving_up = false;
+        if std::mem::take(&mut self.again) {
+            self.trace_again(object);
+        }
+    }
+
+    #[cold]
+    fn trace_again(&mut self, object: Object) {
+        let mut block = take_block();
+        // SAFETY: the block is ours.
+        unsafe { block.as_mut() }.push(object);
+        GREY.leave_to_worker(block);
+    }
+
+    /// Whether the walk over the current object should end.
+    #[inline]
+    pub(crate) fn gives_up(&self) -> bool {
+        self.giving_up
+    }
+
+    #[inline]
+    pub(crate) fn handle(&mut self, object: Object, facts: Option<SlotFacts>) {
+        if self.giving_up {
+            return;
+        }
+        self.shade(object, facts);
+        if self.context == Context::Counted {
+            // SAFETY: shaded above; the handle in the cell we are in had its count.
+            unsafe { object.roots() }.down();
+            self.claimed += 1;
+        }
+        self.step();
+    }
+
+    #[inline]
+    pub(crate) fn edge_cell(&mut self, cell: &EdgeWord, facts: SlotFacts) {
+        if self.giving_up {
+            return;
+        }
+        let (target, claimed) = match self.context {
+            Context::Releasing => (cell.read().object(), Claimed::Before),
+            Context::Claimed | Context::Counted => cell.claim(),
+        };
+        if let Some(object) = target {
+            self.shade(object, Some(facts));
+            if claimed == Claimed::ByUs {
+                // SAFETY: as in `handle`; the flag that we changed handed us the count.
+                unsafe { object.roots() }.down();
+            }
+        }
+        self.step();
+    }
+
+    pub(crate) fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        if self.giving_up {
+            return;
+        }
+        if self.context == Context::Releasing {
+            // The outer lock is a writer-to-be's: nobody else is in here.
+            // SAFETY: nobody writes to the content while its owner is being released.
+            unsafe { content.trace(&mut Tracer::new(Pass::Mark(self))) };
+            return;
+        }
+        // What is write-held is counted, and rooted by that.
+        let Some(entered) = lock.enter_marker() else { return };
+        let inside = Inside { lock: NonNull::from(lock), outer: self.inside };
+        let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
+        let outer_claimed = std::mem::take(&mut self.claimed);
+        self.inside = Some(NonNull::from(&inside));
+        // SAFETY: the lock admits no writer while we are inside.
+        unsafe { content.trace(&mut Tracer::new(Pass::Mark(self))) };
+        self.inside = inside.outer;
+        let claimed = entered == Entered::Counted && !self.giving_up;
+        if self.giving_up {
+            self.give_up(entered, content);
+        }
+        self.context = outer_context;
+        self.claimed = outer_claimed;
+        lock.leave_marker(claimed);
+    }
+
+    #[cold]
+    fn give_up(&mut self, entered: Entered, content: &dyn Content) {
+        if entered == Entered::Counted {
+            let mut back = CountBack { handles: self.claimed, candidates: &mut self.candidates };
+            // SAFETY: we are still inside: no writer.
+            unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut back))) };
+            // All counted again, hence rooted. The walk goes on behind the cell unless the object is too large for us.
+            self.giving_up = self.again;
+        } else {
+            self.again = true;
+        }
+    }
+
+    #[inline]
+    fn step(&mut self) {
+        self.visits += 1;
+        if self.visits & (LOOK_EVERY - 1) == 0 {
+            self.look_around();
+        }
+    }
+
+    #[cold]
+    fn look_around(&mut self) {
+        if !self.is_worker && self.visits > LARGEST_FOR_ASSIST {
+            self.giving_up = true;
+            self.again = true;
+        }
+        let mut inside = self.inside;
+        while let Some(cell) = inside {
+            // SAFETY: the chain lies on our own stack, each link shorter-lived than the next, and we are in the cells.
+            let cell = unsafe { cell.as_ref() };
+            // SAFETY: as above.
+            self.giving_up |= unsafe { cell.lock.as_ref() }.is_marker_awaited();
+            inside = cell.outer;
+        }
+    }
+}
+
+impl Context {
+    fn of(entered: Entered) -> Self {
+        match entered {
+            Entered::Claimed => Context::Claimed,
+            Entered::Counted => Context::Counted,
+            Entered::Releasing => Context::Releasing,
+        }
+    }
+}
+
+/// The walk that undoes the claims of one that was given up.
+struct CountBack<'a> {
+    /// Plain handles left to count back; the walk meets them in the order in which they were claimed.
+    handles: usize,
+    candidates: &'a mut Candidates,
+}
+
+impl CountBack<'_> {
+    fn up(candidates: &mut Candidates, object: Object) {
+        // SAFETY: the handle's target is alive: the content is the marker's, and its owner grey.
+        let before = unsafe { object.roots() }.up();
+        if !before.in_log {
+            candidates.push(object);
+        }
+    }
+}
+
+impl Visitor for CountBack<'_> {
+    fn handle(&mut self, object: Object) {
+        if self.handles > 0 {
+            self.handles -= 1;
+            CountBack::up(self.candidates, object);
+        }
+    }
+
+    fn edge_cell(&mut self, cell: &EdgeWord) {
+        cell.release(
+            |object| CountBack::up(self.candidates, object),
+            // SAFETY: undoes the count before.
+            |object| unsafe { object.roots() }.down(),
+        );
+    }
+
+    fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        // Write-held: counted already. Being released: its writer counts it, and keeps the outer cell read-held until then.
+        let Some(entered) = lock.enter_marker() else { return };
+        if entered == Entered::Claimed {
+            let mut all = CountBack { handles: usize::MAX, candidates: self.candidates };
+            // SAFETY: the lock admits no writer while we are inside.
+            unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut all))) };
+            lock.set_counted();
+        }
+        lock.leave_marker(false);
+    }
+}
+
+/// Asks for the cache line at `header`; a payload begins in the same one most of the time.
+#[inline]
+pub(crate) fn prefetch(header: *const Header) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no effect but on the cache, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(header.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = header;
+}

@@ -1,0 +1,27 @@
+//! One cycle of collection, and who takes part in it.
+//!
+//! ```text
+//! off --S1--> root scan --R--> mark --S2--> sweep --> off
+//!      stop                          stop
+//! ```
+//!
+//! S1 turns barriers and black allocation on and takes the root entries there are. Their scan, which shades the roots, runs while the program does;
+//! R is when it is done. The worker, helpers and assists trace grey objects until none is left; S2 looks, with the world stopped, that this is so
+//! and turns everything off again. Then every span is swept, in the background or by threads that need room.
+//!
+//! The threads: `graphgc` runs cycles (`worker`, `cycle`), `graphgc-drop` runs users' `Drop`s (`dropper`).
+
+mod assist;
+mod collect;
+mod cycle;
+mod dropper;
+pub(crate) mod grey;
+pub(crate) mod mark;
+pub(crate) mod pacer;
+pub(crate) mod roots;
+pub(crate) mod sweep;
+mod worker;
+
+pub(crate) use assist::{after_allocation, before_large};
+pub use collect::{Collection, Outcome, collect};
+pub(crate) use worker::{ensure_started, is_started};

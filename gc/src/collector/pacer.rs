@@ -1,0 +1,157 @@
+//! When a cycle begins, and how much mutators help it.
+//!
+//! After a cycle that found `live` bytes the heap may grow to
+//!
+//! ```text
+//! goal = max(minimum heap, live × (1 + growth / 100)), and no more than the memory limit
+//! ```
+//!
+//! Marking takes time in which the program allocates, so the next cycle begins earlier, at `goal − runway`, where the runway is what was
+//! allocated during the last marking and a quarter, within an eighth and three quarters of the room there is.
+//!
+//! While marking, each allocated byte owes `expected work / bytes left until the goal` bytes of marking. The background worker pays for what it can
+//! (its marked bytes are credit that anyone may draw); the rest the allocating thread marks itself. Beyond the goal by half the room
+//! again, a thread that finds nothing to mark waits a little for the cycle to end, so that growth is bounded even if the collector gets no core.
+//!
+//! Positions are counted in bytes ever allocated, which only grow, not in bytes used, which sweeping lowers at its leisure.
+
+use crate::{config::Config, heap::HEAP};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// The pacer of the process.
+pub(crate) static PACER: Pacer = Pacer {
+    trigger: AtomicU64::new(0),
+    goal: AtomicU64::new(0),
+    limit: AtomicU64::new(u64::MAX),
+    live: AtomicU64::new(0),
+    started_at: AtomicU64::new(0),
+    allocated_while_marking: AtomicU64::new(0),
+    ratio: AtomicU64::new(0),
+    credit: AtomicI64::new(0),
+};
+
+/// All in bytes; the collector writes, everyone reads.
+pub(crate) struct Pacer {
+    /// Position at which a cycle is due.
+    trigger: AtomicU64,
+    /// Position that the cycle should end before.
+    goal: AtomicU64,
+    /// Position from which on threads wait.
+    limit: AtomicU64,
+    live: AtomicU64,
+    /// Position of the last S1.
+    started_at: AtomicU64,
+    allocated_while_marking: AtomicU64,
+    /// Bytes to mark for each byte allocated, times 256.
+    ratio: AtomicU64,
+    /// Bytes marked by the worker that nobody has drawn yet.
+    credit: AtomicI64,
+}
+
+const RATIO_UNIT: u64 = 256;
+/// The assumed heap of the first cycle, and the least room that ratios are computed with.
+const LEAST: u64 = 256 << 10;
+
+impl Pacer {
+    /// Sets the first trigger.
+    pub(crate) fn begin(&self, config: &Config) {
+        self.set_goal(config, 0);
+    }
+
+    /// S1 has been.
+    pub(crate) fn marking_begins(&self) {
+        let position = HEAP.account.total_bytes();
+        self.started_at.store(position, Ordering::Relaxed);
+        let work = self.live.load(Ordering::Relaxed).max(LEAST);
+        let room = self.goal.load(Ordering::Relaxed).saturating_sub(position).max(LEAST);
+        self.ratio.store((work * RATIO_UNIT / room).clamp(RATIO_UNIT / 8, RATIO_UNIT * 64), Ordering::Relaxed);
+        self.credit.store(0, Ordering::Relaxed);
+    }
+
+    /// S2 has been; `live` bytes were marked or born black.
+    pub(crate) fn marking_ends(&self, config: &Config, live: u64) {
+        let position = HEAP.account.total_bytes();
+        let allocated = position.saturating_sub(self.started_at.load(Ordering::Relaxed));
+        // Half old, half new: one odd cycle does not move it far.
+        let before = self.allocated_while_marking.load(Ordering::Relaxed);
+        self.allocated_while_marking.store(u64::midpoint(before, allocated), Ordering::Relaxed);
+        self.live.store(live, Ordering::Relaxed);
+        self.set_goal(config, live);
+    }
+
+    fn set_goal(&self, config: &Config, live: u64) {
+        let position = HEAP.account.total_bytes();
+        let room = room_above(config, live);
+        let runway = (self.allocated_while_marking.load(Ordering::Relaxed) / 4 * 5).clamp(room / 8, room / 4 * 3);
+        self.trigger.store(position + (room - runway), Ordering::Relaxed);
+        self.goal.store(position + room, Ordering::Relaxed);
+        self.limit.store(position + room + (room / 2).max(4 << 20), Ordering::Relaxed);
+    }
+
+    /// Whether a cycle is due.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        HEAP.account.total_bytes() >= self.trigger.load(Ordering::Relaxed)
+    }
+
+    /// Whether allocating `bytes` at once would go beyond the goal.
+    pub(crate) fn would_exceed(&self, bytes: usize) -> bool {
+        HEAP.account.total_bytes() + bytes as u64 >= self.goal.load(Ordering::Relaxed)
+    }
+
+    /// Whether growth is so far ahead of marking that allocating threads must wait.
+    pub(crate) fn is_beyond_limit(&self) -> bool {
+        HEAP.account.total_bytes() > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// The worker has marked `bytes`.
+    pub(crate) fn pay(&self, bytes: usize) {
+        self.credit.fetch_add(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// What a thread owes the marker for `bytes` allocated, once the worker's credit is drawn.
+    pub(crate) fn debt(&self, bytes: usize) -> usize {
+        let owed = (bytes as u64 * self.ratio.load(Ordering::Relaxed) / RATIO_UNIT) as i64;
+        let before = self.credit.fetch_sub(owed, Ordering::Relaxed);
+        if before >= owed {
+            return 0;
+        }
+        // What the credit did not cover, nobody has paid yet: take it back, it is ours to mark.
+        let missing = owed - before.max(0);
+        self.credit.fetch_add(missing, Ordering::Relaxed);
+        missing as usize
+    }
+
+    /// Bytes found live by the last cycle.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+}
+
+/// How far the heap may grow beyond `live` until the next cycle should end.
+fn room_above(config: &Config, live: u64) -> u64 {
+    let growth = u128::from(live) * u128::from(config.growth) / 100;
+    let mut goal = live.saturating_add(u64::try_from(growth).unwrap_or(u64::MAX)).max(config.min_heap as u64);
+    if let Some(limit) = config.memory_limit {
+        goal = goal.min(limit as u64);
+    }
+    // However tight the limit, cycles must not follow each other without any allocation in between.
+    goal.saturating_sub(live).max(LEAST).max(live / 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goal_grows_with_live_bytes_and_respects_the_limit() {
+        let mut config = Config::new();
+        config.growth = 100;
+        config.min_heap = 4 << 20;
+        assert_eq!(room_above(&config, 0), 4 << 20);
+        assert_eq!(room_above(&config, 100 << 20), 100 << 20);
+        config.memory_limit = Some(120 << 20);
+        assert_eq!(room_above(&config, 100 << 20), 20 << 20);
+        assert_eq!(room_above(&config, 130 << 20), (130 << 20) / 16);
+    }
+}

@@ -1,0 +1,222 @@
+//! The background threads, and the asking and waiting between them and everyone else.
+//!
+//! Cycles are numbered. A request names the cycle it needs; the worker runs cycles until it has run the highest number asked for, then
+//! sleeps until asked, or until the timer (if the program has allocated since). Waiters wait for a number, too. A program that never
+//! allocates starts no thread.
+
+use super::{cycle, grey::GREY, mark::Marker, pacer::PACER};
+use crate::{
+    config::{self, Config},
+    heap::HEAP,
+    mutator::{gate, record::WORLD},
+    observe::stats::TOTALS,
+    sync::lock_std,
+};
+use once_cell::sync::OnceCell;
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, atomic::{AtomicBool, Ordering}},
+    time::{Duration, Instant},
+};
+
+/// The worker of the process.
+pub(crate) static WORKER: Worker = Worker {
+    state: Mutex::new(State { requested: 0, begun: 0, completed: 0, marked: 0 }),
+    asked: Condvar::new(),
+    done: Condvar::new(),
+    requested: AtomicBool::new(false),
+};
+
+pub(crate) struct Worker {
+    state: Mutex<State>,
+    asked: Condvar,
+    done: Condvar,
+    /// A cycle has been asked for and not begun: spares the lock.
+    requested: AtomicBool,
+}
+
+/// Numbers of cycles.
+struct State {
+    /// The highest asked for.
+    requested: u64,
+    /// The last whose S1 has begun.
+    begun: u64,
+    /// The last whose sweep has ended.
+    completed: u64,
+    /// The last whose S2 has been.
+    marked: u64,
+}
+
+static STARTED: OnceCell<()> = OnceCell::new();
+
+/// Starts the collector if it has not been: settles the configuration, chooses barriers, starts the threads.
+///
+/// # Panics
+/// If a `GRAPHGC_` variable of the environment has an invalid value.
+pub(crate) fn ensure_started() {
+    STARTED.get_or_init(|| {
+        let config = config::settle();
+        gate::choose_barriers();
+        HEAP.blocks.replenish();
+        PACER.begin(config);
+        spawn("graphgc", move || WORKER.run(config));
+        for _ in 1..config.workers {
+            spawn("graphgc-mark", || HELPERS.run());
+        }
+    });
+}
+
+/// Whether the collector has been started.
+pub(crate) fn is_started() -> bool {
+    STARTED.get().is_some()
+}
+
+/// Starts a thread of the collector's.
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .unwrap_or_else(|error| panic!("graphgc: cannot start its thread `{name}`: {error}"));
+}
+
+impl Worker {
+    /// Asks for a cycle, unless one is asked for already.
+    pub(crate) fn request(&self) {
+        if self.requested.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = lock_std(&self.state);
+        if state.requested <= state.begun {
+            self.ask(&mut state, 1);
+        }
+    }
+
+    /// Asks for `cycles` cycles that all begin after this call. Returns the number of the last of them.
+    pub(super) fn request_cycles(&self, cycles: u64) -> u64 {
+        let mut state = lock_std(&self.state);
+        self.ask(&mut state, cycles)
+    }
+
+    fn ask(&self, state: &mut MutexGuard<'_, State>, cycles: u64) -> u64 {
+        let last = state.begun + cycles;
+        state.requested = state.requested.max(last);
+        self.requested.store(true, Ordering::Relaxed);
+        self.asked.notify_all();
+        last
+    }
+
+    /// Waits until cycle `number` is swept, or until `deadline`. True if it is.
+    pub(super) fn wait_for(&self, number: u64, deadline: Option<Instant>) -> bool {
+        let mut state = lock_std(&self.state);
+        while state.completed < number {
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            state = wait_timeout(&self.done, state, left);
+        }
+        true
+    }
+
+    /// Waits at most `patience` for the marking under way to end.
+    pub(super) fn wait_for_mark_end(&self, patience: Duration) {
+        let state = lock_std(&self.state);
+        if state.marked < state.begun {
+            drop(wait_timeout(&self.done, state, patience));
+        }
+    }
+
+    /// S2 has been.
+    pub(super) fn mark_ended(&self) {
+        let mut state = lock_std(&self.state);
+        state.marked = state.begun;
+        self.done.notify_all();
+    }
+
+    fn run(&self, config: &'static Config) {
+        let mut allocated = 0;
+        loop {
+            self.wait_until_due(config, &mut allocated);
+            cycle::run(config);
+            let mut state = lock_std(&self.state);
+            state.completed = state.begun;
+            TOTALS.cycle_ended();
+            self.done.notify_all();
+        }
+    }
+
+    /// Sleeps until a cycle is asked for or the timer says so; then it has begun.
+    fn wait_until_due(&self, config: &Config, allocated: &mut u64) {
+        let mut state = lock_std(&self.state);
+        let mut next = Instant::now().checked_add(config.period);
+        while state.requested <= state.begun {
+            let now = Instant::now();
+            let left = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
+            if left.is_zero() {
+                if HEAP.account.total_bytes() != *allocated {
+                    break;
+                }
+                HEAP.pages.scavenge(0, usize::MAX);
+                next = now.checked_add(config.period);
+                continue;
+            }
+            state = wait_timeout(&self.asked, state, left);
+        }
+        *allocated = HEAP.account.total_bytes();
+        state.begun += 1;
+        if state.requested <= state.begun {
+            self.requested.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+fn wait_timeout<'a>(condvar: &Condvar, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+    if patience == Duration::MAX {
+        return condvar.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+    condvar.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Further marking threads, if the configuration asks for any.
+pub(super) static HELPERS: Helpers = Helpers { epoch: Mutex::new(0), woken: Condvar::new() };
+
+pub(super) struct Helpers {
+    /// Markings begun.
+    epoch: Mutex<u64>,
+    woken: Condvar,
+}
+
+impl Helpers {
+    /// There will be something to mark.
+    pub(super) fn wake(&self) {
+        *lock_std(&self.epoch) += 1;
+        self.woken.notify_all();
+    }
+
+    fn run(&self) {
+        let mut seen = 0;
+        loop {
+            let mut epoch = lock_std(&self.epoch);
+            while *epoch == seen {
+                epoch = self.woken.wait(epoch).unwrap_or_else(PoisonError::into_inner);
+            }
+            seen = *epoch;
+            drop(epoch);
+            help();
+        }
+    }
+}
+
+/// Marks along until marking ends.
+fn help() {
+    while WORLD.phase().is_marking() {
+        if GREY.has_blocks() {
+            let mut marker = Marker::new(true);
+            marker.drain(usize::MAX);
+            let (bytes, objects) = marker.finish();
+            PACER.pay(bytes);
+            TOTALS.marked(bytes, objects);
+        } else {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+}

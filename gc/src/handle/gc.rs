@@ -1,0 +1,202 @@
+//! `Gc`: the owning handle.
+//!
+//! A handle is a plain pointer to the payload. Whether it is *counted* (adds one to its target's root count) or *claimed* (found by the marker
+//! tracing its owner) is not written in it but follows from where it is: outside the heap, and in counted content, every handle is counted;
+//! an object's plain fields, and claimed content, hold claimed ones. Code of users only ever drops counted ones: a dead object's
+//! fields are not dropped but swept (`Trace::drop_swept`), and content is counted before `&mut` to it is given out.
+
+use crate::{
+    collector::collect,
+    heap::header::Object,
+    mutator::{allocate::allocate, operation::log_clone},
+    trace::{Trace, Tracer, facts::Handle},
+};
+use std::{alloc::Layout, fmt, marker::PhantomData, mem::align_of_val, ops::Deref, ptr::NonNull};
+
+/// A garbage-collected pointer, used like `Arc`: clone it, dereference it, send it to other threads if `T` is `Send + Sync`.
+///
+/// What it points at lives as long as any handle outside the heap leads there, directly or through other objects. Cycles
+/// are no obstacle. When nothing leads there any more the collector drops it in the background, on a thread of its own.
+///
+/// The content is shared, hence immutable; to change it put fields into [`GcCell`](crate::GcCell), [`GcRefCell`](crate::GcRefCell),
+/// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock). There is no `get_mut` and no `try_unwrap`: the
+/// collector may be reading.
+///
+/// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. Clone and drop cost
+/// one atomic addition each, as with `Arc`.
+///
+/// ```
+/// use graphgc::{Gc, GcCell, Trace};
+///
+/// #[derive(Trace)]
+/// struct Person { name: String, friend: GcCell<Option<Gc<Person>>> }
+///
+/// let ann = Gc::new(Person { name: "Ann".into(), friend: GcCell::new(None) });
+/// let bob = Gc::new(Person { name: "Bob".into(), friend: GcCell::new(Some(ann.clone())) });
+/// ann.friend.set(Some(bob.clone()));
+/// drop(ann);
+/// assert_eq!(bob.friend.get().unwrap().name, "Ann");
+/// ```
+pub struct Gc<T: ?Sized> {
+    payload: NonNull<T>,
+    /// Owns a share of a `T`.
+    share: PhantomData<T>,
+}
+
+// SAFETY: as for `Arc`: a handle gives `&T` on any thread it gets to (`Sync`), and `T` is dropped on another (`Send`).
+unsafe impl<T: ?Sized + Send + Sync> Send for Gc<T> {}
+// SAFETY: as above; `&Gc` can be cloned.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<T> {}
+
+/// The operating system refused memory for an object; gives the value back.
+pub struct AllocError<T> {
+    value: T,
+}
+
+impl<T> AllocError<T> {
+    /// The value that could not be moved into the heap, as it was.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> fmt::Debug for AllocError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AllocError").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for AllocError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the operating system refused memory for {} bytes", size_of::<T>())
+    }
+}
+
+impl<T> std::error::Error for AllocError<T> {}
+
+impl<T: Trace> Gc<T> {
+    /// Moves `value` into the heap.
+    ///
+    /// Cost: a few nanoseconds for small values, plus one step per handle in the value; now and then a share of the
+    /// collector's work in proportion to what the thread allocates.
+    ///
+    /// # Panics
+    /// If this is the process's first use and a `GRAPHGC_` variable of the environment has an invalid value. If the
+    /// operating system refuses memory even after a collection, ends as `Box::new` does; [`try_new`](Self::try_new) does not.
+    #[inline]
+    pub fn new(value: T) -> Self {
+        match allocate(value) {
+            // SAFETY: the object is new and has one count.
+            Ok(object) => unsafe { Gc::from_object(object) },
+            Err(value) => new_after_collection(value),
+        }
+    }
+
+    /// Moves `value` into the heap, or gives it back if the operating system refuses memory.
+    ///
+    /// # Errors
+    /// [`AllocError`] with the value in it, as it was.
+    ///
+    /// ```
+    /// let number = graphgc::Gc::try_new(7).unwrap();
+    /// assert_eq!(*number, 7);
+    /// ```
+    #[inline]
+    pub fn try_new(value: T) -> Result<Self, AllocError<T>> {
+        match allocate(value) {
+            // SAFETY: the object is new and has one count.
+            Ok(object) => Ok(unsafe { Gc::from_object(object) }),
+            Err(value) => Err(AllocError { value }),
+        }
+    }
+
+    /// The handle to `object`, whose count becomes the handle's.
+    ///
+    /// # Safety
+    /// The object's type is `T`, and the caller owns one count of it.
+    #[inline]
+    pub(crate) unsafe fn from_object(object: Object) -> Self {
+        // SAFETY: by contract.
+        Gc { payload: unsafe { object.payload(align_of::<T>()) }.cast(), share: PhantomData }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn new_after_collection<T: Trace>(value: T) -> Gc<T> {
+    collect();
+    match allocate(value) {
+        // SAFETY: the object is new and has one count.
+        Ok(object) => unsafe { Gc::from_object(object) },
+        Err(_) => std::alloc::handle_alloc_error(Layout::new::<T>()),
+    }
+}
+
+impl<T: ?Sized> Gc<T> {
+    /// Whether two handles lead to the same object.
+    #[inline]
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        std::ptr::addr_eq(this.payload.as_ptr(), other.payload.as_ptr())
+    }
+
+    /// The address of the content, valid while something keeps the object alive.
+    #[inline]
+    pub fn as_ptr(this: &Self) -> *const T {
+        this.payload.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn as_object(&self) -> Object {
+        // SAFETY: a handle leads to a live payload, whose alignment is that of its type.
+        unsafe { Object::of_payload(self.payload.cast(), align_of_val(self.payload.as_ref())) }
+    }
+}
+
+impl<T: ?Sized> Deref for Gc<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: a counted handle is a root; a claimed one lies in an object that is alive while `self` is borrowed.
+        unsafe { self.payload.as_ref() }
+    }
+}
+
+impl<T: ?Sized> Clone for Gc<T> {
+    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`.
+    ///
+    /// Ends the process if there are more than 2^30 handles to one object.
+    #[inline]
+    fn clone(&self) -> Self {
+        let object = self.as_object();
+        // SAFETY: the object is alive while `self` is borrowed.
+        let before = unsafe { object.roots() }.up();
+        if before.must_log() {
+            log_clone(object, before);
+        }
+        Gc { payload: self.payload, share: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Drop for Gc<T> {
+    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction.
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: a handle that is dropped is counted, so its object is alive.
+        unsafe { self.as_object().roots() }.down();
+    }
+}
+
+// SAFETY: a handle is one edge. Swept, a claimed handle is forgotten: its target may be gone already.
+unsafe impl<T: Trace + ?Sized> Trace for Gc<T> {
+    type Info = Handle;
+
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        // SAFETY: the target of a handle in a live value is alive.
+        let facts = unsafe { self.payload.as_ref() }.slot_facts();
+        tracer.handle(self.as_object(), facts);
+    }
+
+    unsafe fn drop_swept(&mut self) {}
+}

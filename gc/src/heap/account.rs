@@ -1,0 +1,94 @@
+//! What the heap holds, in bytes and objects, kept by runs and sweeps rather than by single objects.
+//!
+//! A run that a thread has acquired counts as allocated whole; what it did not use is returned when its cache is flushed. So the
+//! figures can be too high by a run per span class and thread, and are exact after a cycle.
+
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+
+/// Running totals.
+pub(crate) struct Account {
+    used_bytes: AtomicUsize,
+    used_objects: AtomicUsize,
+    total_bytes: AtomicU64,
+    total_objects: AtomicU64,
+    freed_bytes: AtomicU64,
+    freed_objects: AtomicU64,
+    /// Born black since S1: they count as live in this cycle.
+    black_bytes: AtomicUsize,
+}
+
+impl Account {
+    pub(crate) const fn new() -> Self {
+        Account {
+            used_bytes: AtomicUsize::new(0),
+            used_objects: AtomicUsize::new(0),
+            total_bytes: AtomicU64::new(0),
+            total_objects: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
+            freed_objects: AtomicU64::new(0),
+            black_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn allocated(&self, bytes: usize, objects: usize, black: bool) {
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.used_objects.fetch_add(objects, Ordering::Relaxed);
+        self.total_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.total_objects.fetch_add(objects as u64, Ordering::Relaxed);
+        if black {
+            self.black_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn returned(&self, bytes: usize, objects: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.used_objects.fetch_sub(objects, Ordering::Relaxed);
+        self.total_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.total_objects.fetch_sub(objects as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn swept(&self, bytes: usize, objects: usize) {
+        if objects == 0 {
+            return;
+        }
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.used_objects.fetch_sub(objects, Ordering::Relaxed);
+        self.freed_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.freed_objects.fetch_add(objects as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of slots that are taken, dead but unswept ones included.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Slots that are taken, dead but unswept ones included.
+    pub(crate) fn used_objects(&self) -> usize {
+        self.used_objects.load(Ordering::Relaxed)
+    }
+
+    /// Bytes ever freed.
+    pub(crate) fn freed_bytes(&self) -> u64 {
+        self.freed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Objects ever freed.
+    pub(crate) fn freed_objects(&self) -> u64 {
+        self.freed_objects.load(Ordering::Relaxed)
+    }
+
+    /// Bytes ever allocated.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.total_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Objects ever allocated.
+    pub(crate) fn total_objects(&self) -> u64 {
+        self.total_objects.load(Ordering::Relaxed)
+    }
+
+    /// Bytes born black since the last call.
+    pub(crate) fn take_black_bytes(&self) -> usize {
+        self.black_bytes.swap(0, Ordering::Relaxed)
+    }
+}

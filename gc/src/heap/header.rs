@@ -1,0 +1,248 @@
+//! The eight bytes before every payload.
+//!
+//! ```text
+//! roots: u32   root count << 1 | in_log
+//! code:  u32   which type the payload has (see `trace::type_info`)
+//! ```
+//!
+//! The root count says how many *counted* handles there are to the object: those outside the heap. `in_log` says that the
+//! shared root log has an entry for it. Both live in one word so that whoever makes the count go from 0 to 1 learns, in
+//! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
+//! still 0.
+//!
+//! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
+
+use crate::sync::{AtomicU32, Ordering};
+use std::ptr::NonNull;
+
+const IN_LOG: u32 = 1;
+const ONE: u32 = 2;
+/// Counts from here on end the process. Far below the wrap, so that threads that pass it together still all see it.
+const LIMIT: u32 = 1 << 31;
+const AWAITS_DROP: u32 = u32::MAX - 1;
+
+/// The smallest slot: a header and nothing else.
+pub(crate) const HEADER_SIZE: usize = 8;
+
+/// The word before every payload; see the module's head.
+#[repr(C, align(8))]
+pub(crate) struct Header {
+    pub(crate) roots: RootWord,
+    pub(crate) code: u32,
+}
+
+/// Root count and `in_log` in one atomic word.
+pub(crate) struct RootWord(AtomicU32);
+
+/// What a count that went up was before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Before {
+    pub(crate) count: u32,
+    pub(crate) in_log: bool,
+}
+
+impl Before {
+    /// This step took the count from 0 to 1 and no entry speaks for the object yet: the caller owes one.
+    #[inline]
+    pub(crate) fn must_log(self) -> bool {
+        self.count == 0 && !self.in_log
+    }
+}
+
+/// What filtering one candidate came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Filtered {
+    /// Count 0: whoever makes it 1 again logs again.
+    NotARoot,
+    /// The root log speaks for it already.
+    AlreadyLogged,
+    /// The bit is ours now: the caller moves the entry to the root log.
+    Logged,
+}
+
+impl RootWord {
+    /// The word of an object with `count` counted handles, not logged.
+    #[inline]
+    pub(crate) fn new(count: u32) -> Self {
+        RootWord(AtomicU32::new(count * ONE))
+    }
+
+    /// Adds a counted handle.
+    ///
+    /// Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses.
+    /// Ends the process long before the count could wrap.
+    #[inline]
+    pub(crate) fn up(&self) -> Before {
+        let before = self.0.fetch_add(ONE, Ordering::Relaxed);
+        if before >= LIMIT {
+            too_many_handles();
+        }
+        Before { count: before / ONE, in_log: before & IN_LOG != 0 }
+    }
+
+    /// Takes a counted handle away. Release: every use through it happens before whoever reads the 0.
+    #[inline]
+    pub(crate) fn down(&self) {
+        let before = self.0.fetch_sub(ONE, Ordering::Release);
+        debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
+    }
+
+    /// The count, with every use through the handles that are gone ordered before.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Acquire) / ONE
+    }
+
+    #[inline]
+    pub(crate) fn in_log(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & IN_LOG != 0
+    }
+
+    /// Takes `in_log` for a candidate that is a root and has no entry in the root log.
+    pub(crate) fn filter(&self) -> Filtered {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            if seen < ONE {
+                return Filtered::NotARoot;
+            }
+            if seen & IN_LOG != 0 {
+                return Filtered::AlreadyLogged;
+            }
+            match self.0.compare_exchange_weak(seen, seen | IN_LOG, Ordering::Relaxed, Ordering::Acquire) {
+                Ok(_) => return Filtered::Logged,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The root scan's look at a logged entry: true if the object is a root and keeps its entry; otherwise the bit is
+    /// cleared and the entry must go. Only this clears the bit, and only while the count is 0.
+    pub(crate) fn keep_logged(&self) -> bool {
+        debug_assert!(self.in_log());
+        self.0.compare_exchange(IN_LOG, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
+    }
+
+    /// Marks a dead object as waiting for the dropper. Its sweeper alone calls this.
+    pub(crate) fn await_drop(&self) {
+        self.0.store(AWAITS_DROP, Ordering::Relaxed);
+    }
+
+    /// Whether an earlier sweep gave the object to the dropper.
+    pub(crate) fn awaits_drop(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == AWAITS_DROP
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_handles() -> ! {
+    eprintln!("graphgc: more than 2^30 handles to one object");
+    std::process::abort()
+}
+
+/// An object, known by its header.
+///
+/// A plain address: copying one keeps nothing alive. Whoever holds one knows by the protocol of its place (an owner that
+/// is marked, a count, an operation, a root entry before R) that the object is still there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Object(NonNull<Header>);
+
+// SAFETY: an address; every access through it is an `unsafe` block of its own.
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+impl Object {
+    #[inline]
+    pub(crate) fn new(header: NonNull<Header>) -> Self {
+        Object(header)
+    }
+
+    /// The object whose payload of alignment `align` is at `payload`.
+    ///
+    /// # Safety
+    /// `payload` is that of an object of this heap.
+    #[inline]
+    pub(crate) unsafe fn of_payload(payload: NonNull<u8>, align: usize) -> Self {
+        // SAFETY: the slot starts with the header, `payload_offset` bytes before the payload.
+        Object(unsafe { payload.sub(payload_offset(align)) }.cast())
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut Header {
+        self.0.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn address(self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
+    /// Where the payload of alignment `align` begins.
+    ///
+    /// # Safety
+    /// The object is allocated and its type has that alignment.
+    #[inline]
+    pub(crate) unsafe fn payload(self, align: usize) -> NonNull<u8> {
+        // SAFETY: the slot was chosen to hold offset and payload.
+        unsafe { self.0.cast::<u8>().add(payload_offset(align)) }
+    }
+
+    /// # Safety
+    /// The object is allocated for as long as the reference is used.
+    #[inline]
+    pub(crate) unsafe fn roots<'a>(self) -> &'a RootWord {
+        // SAFETY: by contract.
+        unsafe { &(*self.0.as_ptr()).roots }
+    }
+
+    /// # Safety
+    /// The object is allocated and its header was written before the caller learnt its address.
+    #[inline]
+    pub(crate) unsafe fn code(self) -> u32 {
+        // SAFETY: by contract; the code never changes while the object lives.
+        unsafe { (*self.0.as_ptr()).code }
+    }
+}
+
+/// How far a payload of alignment `align` lies behind the start of its slot: right after the header, or at its first
+/// own boundary if it asks for more than eight bytes.
+#[inline]
+pub(crate) const fn payload_offset(align: usize) -> usize {
+    if align > HEADER_SIZE { align } else { HEADER_SIZE }
+}
+
+#[cfg(all(test, not(graphgc_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_count_must_be_logged_once() {
+        let word = RootWord::new(0);
+        assert!(word.up().must_log());
+        assert!(!word.up().must_log());
+        assert_eq!(word.filter(), Filtered::Logged);
+        assert_eq!(word.filter(), Filtered::AlreadyLogged);
+        word.down();
+        word.down();
+        assert_eq!(word.filter(), Filtered::NotARoot);
+        assert!(!word.up().must_log(), "the log still has its entry");
+    }
+
+    #[test]
+    fn scan_clears_the_bit_of_a_zero_only() {
+        let word = RootWord::new(1);
+        assert_eq!(word.filter(), Filtered::Logged);
+        assert!(word.keep_logged());
+        word.down();
+        assert!(!word.keep_logged());
+        assert!(word.up().must_log());
+    }
+
+    #[test]
+    fn header_is_eight_bytes() {
+        assert_eq!(size_of::<Header>(), HEADER_SIZE);
+        assert_eq!(payload_offset(1), 8);
+        assert_eq!(payload_offset(64), 64);
+    }
+}

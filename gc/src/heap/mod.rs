@@ -1,0 +1,117 @@
+//! Memory: arenas of pages, spans of slots, free runs, caches. Knows nothing of marking.
+//!
+//! The way of an allocation, each step only when the one before fails:
+//!
+//! ```text
+//! the thread's run (cache) -> its span's next free run -> a swept span of the central list
+//!     -> an unswept one, swept on the spot -> fresh pages (page heap) -> a further arena (os)
+//! ```
+//!
+//! Nothing here calls the global allocator: all of it runs inside operations, which run no code of users, and a global
+//! allocator may be theirs.
+
+pub(crate) mod account;
+pub(crate) mod arena;
+pub(crate) mod blocks;
+pub(crate) mod cache;
+pub(crate) mod central;
+pub(crate) mod header;
+pub(crate) mod kind;
+pub(crate) mod large;
+pub(crate) mod os;
+pub(crate) mod page_heap;
+pub(crate) mod size_class;
+pub(crate) mod slots;
+pub(crate) mod span;
+
+use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use account::Account;
+use blocks::BlockPool;
+use central::{Central, SPAN_CLASSES};
+use page_heap::PageHeap;
+use span::Span;
+
+/// The OS refused memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OutOfMemory;
+
+/// The heap of the process.
+pub(crate) static HEAP: Heap = Heap::new();
+
+/// Everything that holds objects.
+pub(crate) struct Heap {
+    pub(crate) pages: PageHeap,
+    pub(crate) blocks: BlockPool,
+    pub(crate) account: Account,
+    centrals: [Central; SPAN_CLASSES],
+    /// The number of the last S2. Changed with the world stopped.
+    cycle: AtomicU32,
+    /// Spans that mutators are sweeping now.
+    lazy_sweeps: AtomicUsize,
+}
+
+impl Heap {
+    const fn new() -> Self {
+        Heap {
+            pages: PageHeap::new(),
+            blocks: BlockPool::new(),
+            account: Account::new(),
+            centrals: [const { Central::new() }; SPAN_CLASSES],
+            cycle: AtomicU32::new(0),
+            lazy_sweeps: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn central(&self, span_class: usize) -> &Central {
+        &self.centrals[span_class]
+    }
+
+    /// The number of the last S2; it does not change during an operation.
+    #[inline]
+    pub(crate) fn cycle(&self) -> u32 {
+        self.cycle.load(Ordering::Acquire)
+    }
+
+    /// Makes every span unswept: S2, with the world stopped.
+    pub(crate) fn advance_cycle(&self) -> u32 {
+        // The top bit of a span's `swept` is taken.
+        let next = (self.cycle() + 1) & (u32::MAX >> 1);
+        self.cycle.store(next, Ordering::Release);
+        next
+    }
+
+    /// Takes an unswept span for sweeping by a mutator; `end_lazy_sweep` must follow.
+    ///
+    /// Counting before taking lets the collector believe an empty list with no lazy sweep under way.
+    pub(crate) fn begin_lazy_sweep(&self, central: &Central, cycle: u32) -> Option<&'static Span> {
+        self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        let span = central.take_unswept(cycle).filter(|span| span.begin_sweep(cycle));
+        if span.is_none() {
+            self.end_lazy_sweep();
+        }
+        span
+    }
+
+    pub(crate) fn end_lazy_sweep(&self) {
+        self.lazy_sweeps.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether a mutator is sweeping a span.
+    pub(crate) fn sweeping_lazily(&self) -> bool {
+        self.lazy_sweeps.load(Ordering::Acquire) != 0
+    }
+
+    /// Ends the sweep of a span whose dead need no dropping, or have had it: the marks become the allocation bits.
+    /// Returns how many slots are free.
+    pub(crate) fn sweep_plain(&self, span: &Span, cycle: u32) -> usize {
+        let allocation = span.allocation_parity();
+        let (before, live) = (span.count_bits(allocation), span.count_bits(allocation + 1));
+        debug_assert!(live <= before, "a marked slot was not allocated");
+        span.clear_bits(allocation);
+        span.set_cursor(0);
+        span.end_sweep(cycle);
+        let dead = before - live;
+        self.account.swept(dead * span.object_bytes(), dead);
+        span.slots() - live
+    }
+}

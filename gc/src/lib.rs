@@ -1,0 +1,98 @@
+//! A garbage-collected smart pointer for graphs with cycles, shared between threads and collected in the background.
+//!
+//! [`Gc<T>`](Gc) is used like `Arc<T>`: no lifetimes on your types, no context argument, `Clone` and `Deref`, `Send + Sync` when `T` is. Put
+//! `#[derive(Trace)]` on your types, and cycles are no leak any more.
+//!
+//! ```
+//! use graphgc::{Gc, GcRefCell, Trace};
+//!
+//! #[derive(Trace)]
+//! struct Person { name: String, friends: GcRefCell<Vec<Gc<Person>>> }
+//!
+//! let ann = Gc::new(Person { name: "Ann".into(), friends: GcRefCell::new(vec![]) });
+//! let bob = Gc::new(Person { name: "Bob".into(), friends: GcRefCell::new(vec![ann.clone()]) });
+//! ann.friends.borrow_mut().push(bob.clone());     // a cycle
+//! println!("{} knows {}", bob.name, bob.friends.borrow()[0].name);
+//! drop((ann, bob));                               // collected in the background, or now:
+//! graphgc::collect();
+//! ```
+//!
+//! # From std's types to these
+//!
+//! | you have | take | and mind |
+//! | --- | --- | --- |
+//! | `Rc<T>`, `Arc<T>` | [`Gc<T>`](Gc) | no `get_mut`, `make_mut`, `try_unwrap`, `strong_count`: the collector may be reading |
+//! | `Cell<Option<Rc<T>>>`, `ArcSwapOption<T>` | [`GcCell<Option<Gc<T>>>`](GcCell) | `get` clones the handle |
+//! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
+//! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
+//! | `RwLock<T>` | [`GcRwLock<T>`](GcRwLock) | not poisoned by panics; the same walk for writers |
+//! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
+//!
+//! # Rules, all checked by the compiler
+//!
+//! - A field that holds handles is either immutable or sits in one of the cells above. Std's `Cell`, `RefCell` and `Mutex` with handles in them do
+//!   not implement [`Trace`], and the error says what to use instead.
+//! - A type that derives `Trace` has no `Drop` of its own. A field without handles may have one.
+//! - Fields without handles are `Send + 'static`, since they are dropped on the collector's thread.
+//! - `#[trace(skip)]` on a field is safe: handles in it count as roots, so cycles through it are not collected.
+//!
+//! # When not to use a garbage collector
+//!
+//! Where ownership is a tree, `Box` is faster and says more. Where data is shared but never cyclic, `Arc` frees at once, on the spot, and needs no
+//! derive. Where all nodes die together, an arena or a `Vec` with indices beats everything. Where `Drop` must run at a
+//! known moment (files, locks, sockets), keep it out of the graph. Take `Gc` when the graph has cycles that nobody can break by
+//! hand, or when who owns what changes at run time.
+//!
+//! # How it works
+//!
+//! Objects live in a heap of their own, laid out like Go's: 64 MiB arenas of 8 KiB pages, spans of one size class each, a cache of free slots per thread. A
+//! background thread finds what is reachable from the handles outside the heap (each object counts those that lead to it directly) while the program goes on: it is
+//! stopped twice a cycle, for as long as it takes every thread to leave a critical section of nanoseconds. [`Config`]
+//! says when cycles run, [`stats`] what they did, [`collect`] runs one now.
+//!
+//! `Gc::new` moves the value into the heap. A handle in another object's field costs nothing there; a handle on a stack makes
+//! its object a root. Dead values without anything to drop are never touched again; what frees memory is dropped as the heap is swept;
+//! `Drop`s of your types run on a thread of their own.
+
+#![cfg_attr(graphgc_loom, allow(dead_code, unused_imports))]
+
+#[cfg(not(graphgc_loom))]
+mod cell;
+#[cfg(not(graphgc_loom))]
+mod collector;
+#[cfg(not(graphgc_loom))]
+mod config;
+#[cfg(not(graphgc_loom))]
+mod handle;
+#[cfg(not(graphgc_loom))]
+mod heap;
+#[cfg(not(graphgc_loom))]
+mod mutator;
+#[cfg(not(graphgc_loom))]
+mod observe;
+mod sync;
+#[cfg(not(graphgc_loom))]
+pub mod trace;
+
+#[cfg(graphgc_loom)]
+mod models;
+
+#[cfg(not(graphgc_loom))]
+pub use {
+    cell::{
+        BorrowError, BorrowMutError, Edge, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard,
+        GcRwLockWriteGuard, MappedGcMutexGuard, MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard, Ref, RefMut,
+    },
+    collector::{Collection, Outcome, collect},
+    config::{Config, ConfigError},
+    handle::{AllocError, Gc},
+    observe::stats::{Stats, stats},
+    trace::Trace,
+};
+
+#[cfg(not(graphgc_loom))]
+#[doc(hidden)]
+pub use trace::private as __private;
+
+#[cfg(feature = "derive")]
+pub use graphgc_derive::Trace;

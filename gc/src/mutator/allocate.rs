@@ -1,0 +1,155 @@
+//! Birth of an object: find a slot, move the value in, claim the handles in it, log it as a root.
+//!
+//! For a type that holds few handles and is small all of that is one operation. Otherwise the thread takes an internal
+//! pin and works in slices: first the slot (so that an object born black is so before its handles are claimed, each of which
+//! is then shaded), then the value, then the claims, and only at the end is the object counted and logged.
+//! Until then nobody knows of it: the marker never sees it, and S2 waits for the pin.
+
+use super::{Operation, pin};
+use crate::{
+    collector,
+    heap::{
+        HEAP, OutOfMemory,
+        cache::Refill,
+        central::span_class,
+        header::{Header, Object, RootWord},
+        kind::Kind,
+    },
+    trace::{
+        Trace, Tracer,
+        tracer::{Claim, HandleCount, Pass, SLICE},
+        type_info::{Describe, encode, facts, object_size},
+    },
+};
+use std::{alloc::Layout, ptr::NonNull};
+
+/// Larger values are moved outside any operation.
+const LARGEST_MOVE: usize = 4096;
+/// The largest alignment that an object may ask for: its header must lie in the first 64 MiB of its mapping.
+const LARGEST_ALIGNMENT: usize = 16 << 20;
+
+/// Allocates `value`; gives it back if the OS refuses memory. The object is born with one counted handle.
+#[inline]
+pub(crate) fn allocate<T: Trace>(value: T) -> Result<Object, T> {
+    const { assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "graphgc: alignment above 16 MiB") };
+    if fits_one_slice(&value) { allocate_at_once(value) } else { allocate_in_slices(value) }
+}
+
+/// Whether moving the value and claiming its handles is short enough for one operation.
+#[inline]
+fn fits_one_slice<T: Trace>(value: &T) -> bool {
+    if Describe::<T>::CLASS == 0 || size_of::<T>() > LARGEST_MOVE {
+        return false;
+    }
+    if facts::<T>().handles <= SLICE {
+        return true;
+    }
+    let mut count = HandleCount::default();
+    value.trace(&mut Tracer::new(Pass::Visit(&mut count)));
+    count.handles <= SLICE
+}
+
+#[inline]
+fn allocate_at_once<T: Trace>(value: T) -> Result<Object, T> {
+    let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
+    let code = encode(Describe::<T>::INFO);
+    loop {
+        let mut operation = Operation::enter();
+        if let Some(slot) = operation.local_mut().cache.allocate(class, Describe::<T>::SLOT_BYTES as usize) {
+            // SAFETY: the slot is free, ours, and of the class for this layout.
+            let object = unsafe { fill(slot, 1, code) };
+            // SAFETY: as above.
+            let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
+            // SAFETY: as above.
+            unsafe { payload.write(value) };
+            if facts::<T>().scan {
+                let mut claim = Claim::new(operation);
+                // SAFETY: just written; nobody else knows of it.
+                unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
+                operation = claim.into_operation();
+            }
+            operation.born(object);
+            return Ok(object);
+        }
+        if refill(operation, Describe::<T>::CLASS, Describe::<T>::KIND).is_err() {
+            return Err(value);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_in_slices<T: Trace>(value: T) -> Result<Object, T> {
+    let _pin = pin::pin();
+    let code = encode(Describe::<T>::INFO);
+    let Ok(object) = allocate_slot(Describe::<T>::LAYOUT, Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
+        return Err(value);
+    };
+    // SAFETY: the slot is ours and of the class for this layout; the pin keeps it.
+    let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
+    // SAFETY: as above.
+    unsafe { payload.write(value) };
+    if facts::<T>().scan {
+        let mut claim = Claim::new(Operation::enter());
+        // SAFETY: just written; nobody else knows of it.
+        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
+    }
+    Operation::enter().count_up(object);
+    Ok(object)
+}
+
+/// A slot with a header of count 0, not logged: the caller's pin protects it.
+fn allocate_slot(layout: Layout, class: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
+    if class == 0 {
+        return allocate_large(layout, kind, code);
+    }
+    loop {
+        let mut operation = Operation::enter();
+        let size = crate::heap::size_class::SIZES[class] as usize;
+        if let Some(slot) = operation.local_mut().cache.allocate(span_class(class, kind), size) {
+            // SAFETY: the slot is free, ours, and has room for a header.
+            return Ok(unsafe { fill(slot, 0, code) });
+        }
+        refill(operation, class, kind)?;
+    }
+}
+
+fn allocate_large(layout: Layout, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
+    collector::before_large(object_size(layout));
+    let operation = Operation::enter();
+    let object = HEAP.allocate_large(layout, object_size(layout), kind, operation.phase.is_marking(), |slot| {
+        // SAFETY: the span is ours alone and starts with this slot.
+        unsafe { fill(slot, 0, code) };
+    });
+    drop(operation);
+    collector::after_allocation(object_size(layout));
+    object.ok_or(OutOfMemory)
+}
+
+/// Writes the header of a new object.
+///
+/// # Safety
+/// `slot` is a free slot of the caller's.
+#[inline]
+unsafe fn fill(slot: NonNull<u8>, count: u32, code: u32) -> Object {
+    let header = slot.cast::<Header>();
+    // SAFETY: by contract; slots are aligned to eight bytes and hold at least a header.
+    unsafe { header.write(Header { roots: RootWord::new(count), code }) };
+    Object::new(header)
+}
+
+/// Gets the span class a new run, ends the operation, and does what allocating that much owes: dropping dead values of
+/// a span that is being swept, assisting the marker, asking for a cycle.
+#[cold]
+#[inline(never)]
+fn refill(mut operation: Operation, class: usize, kind: Kind) -> Result<(), OutOfMemory> {
+    let black = operation.phase.is_marking();
+    let refill = operation.local_mut().cache.refill(&HEAP, class, kind, black);
+    drop(operation);
+    match refill {
+        Refill::Ready(bytes) => collector::after_allocation(bytes),
+        Refill::Sweep(span) => collector::sweep::sweep_for_mutator(span),
+        Refill::NoMemory => return Err(OutOfMemory),
+    }
+    Ok(())
+}

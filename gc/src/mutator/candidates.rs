@@ -1,0 +1,102 @@
+//! Where a thread notes the objects whose root count it brought from 0 to 1.
+//!
+//! The buffer holds *candidates*: most of them are new objects whose handle soon moves into another object, and their count is 0 again
+//! when the buffer is full. Filtering drops those where they lie, still hot in the cache and without an atomic write. The few that are
+//! roots move on to the root log, which all threads share, if no entry speaks for them yet.
+//!
+//! Both keep to R1 and R2 of the design: a root has an entry somewhere, an entry whose count reads 0 may go (whoever makes it 1 again logs
+//! again), and every entry from before S1 is handed over when the record is brought up to date.
+
+use crate::{
+    collector::roots::ROOTS,
+    heap::{
+        HEAP,
+        blocks::Block,
+        header::{Filtered, Object},
+    },
+};
+use std::ptr::NonNull;
+
+/// One thread's candidates, and its survivors on their way to the root log.
+pub(crate) struct Candidates {
+    candidates: Option<NonNull<Block>>,
+    survivors: Option<NonNull<Block>>,
+}
+
+impl Candidates {
+    pub(crate) const fn new() -> Self {
+        Candidates { candidates: None, survivors: None }
+    }
+
+    /// Notes an object whose count went from 0 to 1.
+    #[inline]
+    pub(crate) fn push(&mut self, object: Object) {
+        // SAFETY: the block is ours until flushed.
+        let full = match self.candidates {
+            Some(mut block) => unsafe { block.as_mut() }.push(object),
+            None => self.first(object),
+        };
+        if full {
+            self.filter();
+        }
+    }
+
+    #[cold]
+    fn first(&mut self, object: Object) -> bool {
+        let mut block = take_block();
+        self.candidates = Some(block);
+        // SAFETY: the block is ours.
+        unsafe { block.as_mut() }.push(object)
+    }
+
+    /// Empties a full buffer.
+    #[cold]
+    #[inline(never)]
+    fn filter(&mut self) {
+        let Some(mut block) = self.candidates else { return };
+        // SAFETY: the block is ours.
+        let block = unsafe { block.as_mut() };
+        for &object in block.as_slice() {
+            // SAFETY: an entry's object is not freed before the entry is handed over (R2).
+            if unsafe { object.roots() }.filter() == Filtered::Logged {
+                self.survive(object);
+            }
+        }
+        block.clear();
+    }
+
+    fn survive(&mut self, object: Object) {
+        let mut block = *self.survivors.get_or_insert_with(take_block);
+        // SAFETY: the block is ours.
+        if unsafe { block.as_mut() }.push(object) {
+            ROOTS.log_block(block);
+            self.survivors = None;
+        }
+    }
+
+    /// Hands everything over.
+    pub(crate) fn flush(&mut self) {
+        if let Some(block) = self.candidates.take() {
+            ROOTS.candidate_block(block);
+        }
+        if let Some(block) = self.survivors.take() {
+            ROOTS.log_block(block);
+        }
+    }
+}
+
+/// An empty block for the collector's own lists. There is no way to go on without one: losing an entry would free a
+/// live object.
+pub(crate) fn take_block() -> NonNull<Block> {
+    match HEAP.blocks.take() {
+        Some(block) => block,
+        None => out_of_blocks(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_blocks() -> ! {
+    eprintln!("graphgc: the OS refuses memory for the collector's own lists");
+    std::process::abort()
+}

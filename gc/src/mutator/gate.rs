@@ -1,0 +1,221 @@
+//! The stop gate: how the world is stopped for microseconds whatever user code is doing.
+//!
+//! One word for the whole world says which phase it is in and whether it is stopped:
+//!
+//! ```text
+//! bit 0  STOP      the gate is shut
+//! bit 1  MARKING   barriers are on, allocation is black
+//! rest   epoch     one more at each S1 and S2
+//! ```
+//!
+//! Every thread has a [`Gate`] with two words: `active`, set while it is in an operation, and `seen`, the world word that its record (caches,
+//! buffers) was last brought up to date with. Entering an operation is: set `active`, barrier, load the
+//! world word, compare with `seen`. One comparison answers both "is the gate shut?" and "has the phase changed since my record was made
+//! for it?", because a word with STOP in it never equals `seen`.
+//!
+//! Stopping is: set STOP, heavy barrier, wait until nobody is active. The two barriers form Dekker's handshake: either the thread sees STOP, or
+//! the collector sees the thread active. The thread's side is run on every operation, so where the OS can
+//! make the collector's side strong enough (`heap::os::register_barrier`), the thread's needs no instruction at all.
+//! What one side wrote reaches the other through acquire loads and release stores: leaving an operation releases what the collector acquires when it
+//! sees `active` clear; opening the gate releases what the next operation acquires with the world word.
+//!
+//! After S1 and S2 every record must be brought up to date before it is used in the new phase. The thread does it when it next enters, or
+//! the collector on its behalf, whoever comes first, under the record's lock (`mutator::record`). The collector may,
+//! because a thread whose `seen` is old cannot be past the comparison: whatever operation it was in before has ended (the stop waited for it).
+
+use crate::{
+    heap::os,
+    sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, lock, yield_now},
+};
+
+const STOP: usize = 1;
+const MARKING: usize = 2;
+const EPOCH: usize = 4;
+
+/// The world word as one thread read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Phase(usize);
+
+impl Phase {
+    /// Whether barriers are on and allocation is black.
+    #[inline]
+    pub(crate) fn is_marking(self) -> bool {
+        self.0 & MARKING != 0
+    }
+
+    fn is_stopped(self) -> bool {
+        self.0 & STOP != 0
+    }
+}
+
+/// The world word, and the waiting room of threads that found the gate shut.
+pub(crate) struct World {
+    word: AtomicUsize,
+    shut: Mutex<()>,
+    opened: Condvar,
+}
+
+/// One thread's side of the gate.
+pub(crate) struct Gate {
+    active: AtomicBool,
+    seen: AtomicUsize,
+}
+
+/// Whether operations rely on the OS for the strong side of the barrier.
+static ASYMMETRIC: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Chooses the barriers; must run before the first operation.
+pub(crate) fn choose_barriers() {
+    ASYMMETRIC.store(os::register_barrier(), std::sync::atomic::Ordering::Relaxed);
+}
+
+#[inline]
+fn light_barrier() {
+    if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+fn heavy_barrier() {
+    fence(Ordering::SeqCst);
+    if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+        os::heavy_barrier();
+    }
+}
+
+impl World {
+    #[cfg(not(graphgc_loom))]
+    pub(crate) const fn new() -> Self {
+        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+    }
+
+    #[cfg(graphgc_loom)]
+    pub(crate) fn new() -> Self {
+        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+    }
+
+    /// The phase now; may be old when the caller looks at it.
+    pub(crate) fn phase(&self) -> Phase {
+        Phase(self.word.load(Ordering::Acquire) & !STOP)
+    }
+
+    /// Shuts the gate and waits until none of `gates` is in an operation. The collector alone calls this.
+    pub(crate) fn stop<'a>(&self, gates: impl Iterator<Item = &'a Gate>) {
+        self.word.fetch_or(STOP, Ordering::SeqCst);
+        heavy_barrier();
+        for gate in gates {
+            let mut turns = 0u32;
+            while gate.is_active() {
+                back_off(&mut turns);
+            }
+        }
+    }
+
+    /// Opens the gate into the phase it was shut in.
+    pub(crate) fn resume(&self) {
+        self.open(self.phase());
+    }
+
+    /// Opens the gate into a new phase.
+    pub(crate) fn change_phase(&self, marking: bool) -> Phase {
+        let epoch = (self.word.load(Ordering::Relaxed) & !(EPOCH - 1)).wrapping_add(EPOCH);
+        let next = Phase(epoch | if marking { MARKING } else { 0 });
+        self.open(next);
+        next
+    }
+
+    fn open(&self, next: Phase) {
+        // The lock keeps a thread from going to sleep between its look at the word and its wait.
+        let shut = lock(&self.shut);
+        self.word.store(next.0, Ordering::Release);
+        drop(shut);
+        self.opened.notify_all();
+    }
+
+    /// Waits, inactive, until the gate is open.
+    fn wait_until_open(&self) {
+        for _ in 0..if cfg!(graphgc_loom) { 0 } else { 64 } {
+            if self.word.load(Ordering::Relaxed) & STOP == 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut shut = lock(&self.shut);
+        while self.word.load(Ordering::Relaxed) & STOP != 0 {
+            shut = self.opened.wait(shut).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+impl Gate {
+    /// A gate whose record is made for `phase`.
+    #[cfg(not(graphgc_loom))]
+    pub(crate) const fn new(phase: Phase) -> Self {
+        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+    }
+
+    #[cfg(graphgc_loom)]
+    pub(crate) fn new(phase: Phase) -> Self {
+        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+    }
+
+    /// Enters an operation. `update` brings the thread's record up to date with a phase, if nobody has yet.
+    #[inline]
+    pub(crate) fn enter(&self, world: &World, update: impl FnMut(Phase)) -> Phase {
+        let phase = self.knock(world);
+        if phase.0 == self.seen.load(Ordering::Acquire) { phase } else { self.enter_slowly(world, phase, update) }
+    }
+
+    #[inline]
+    fn knock(&self, world: &World) -> Phase {
+        self.active.store(true, Ordering::Relaxed);
+        light_barrier();
+        Phase(world.word.load(Ordering::Acquire))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_slowly(&self, world: &World, mut phase: Phase, mut update: impl FnMut(Phase)) -> Phase {
+        while phase.is_stopped() {
+            self.leave();
+            world.wait_until_open();
+            phase = self.knock(world);
+        }
+        update(phase);
+        debug_assert!(self.has_seen(phase));
+        phase
+    }
+
+    /// Leaves the operation.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.active.store(false, Ordering::Release);
+    }
+
+    /// Whether the thread is in an operation; if not, all that its last one wrote is visible.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Whether the record is up to date with `phase`; if so, what the update wrote is visible.
+    pub(crate) fn has_seen(&self, phase: Phase) -> bool {
+        self.seen.load(Ordering::Acquire) == phase.0
+    }
+
+    /// Says that the record is up to date with `phase`. Whoever holds the record's lock and updated it calls this.
+    pub(crate) fn set_seen(&self, phase: Phase) {
+        self.seen.store(phase.0, Ordering::Release);
+    }
+}
+
+/// Waits a little, longer each time: an operation is short, but its thread may have lost its core in the middle of it.
+fn back_off(turns: &mut u32) {
+    *turns += 1;
+    if cfg!(graphgc_loom) || *turns > 32 {
+        yield_now();
+    } else {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,10 @@
+//! One thread's side: its record, its operations, the gate that stops them, its candidate roots, its pins.
+
+pub(crate) mod allocate;
+pub(crate) mod candidates;
+pub(crate) mod gate;
+pub(crate) mod operation;
+pub(crate) mod pin;
+pub(crate) mod record;
+
+pub(crate) use operation::Operation;

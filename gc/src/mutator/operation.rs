@@ -1,0 +1,147 @@
+//! Operations: the short critical sections of one thread inside the collector's data.
+//!
+//! While an [`Operation`] exists no S1 and no S2 happens, so what it reads of the phase stays true and what it does is, for the collector, done at
+//! once. An operation runs no code of users, waits for no cell, marker or pin, and is bounded.
+//!
+//! The barriers are here, since only an operation knows the phase: what goes from 0 to 1 is logged (and shaded while
+//! marking), what is claimed, overwritten or stored under a pin while marking is shaded.
+
+use super::{
+    gate::Phase,
+    record::{Local, Record, WORLD},
+};
+use crate::{
+    collector::grey,
+    heap::header::{Before, Object},
+};
+use std::{cell::Cell, marker::PhantomData, ptr::null};
+
+thread_local! {
+    /// The thread's record, null before its first operation and after its last regular one. Has no destructor, so it can be read at any time.
+    static CURRENT: Cell<*const Record> = const { Cell::new(null()) };
+    /// Gives the record back when the thread ends.
+    static ENDING: Ending = const { Ending };
+}
+
+struct Ending;
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let record = CURRENT.replace(null());
+        // SAFETY: records are never freed.
+        if let Some(record) = unsafe { record.as_ref() } {
+            record.unregister();
+        }
+    }
+}
+
+/// A critical section; ends when dropped.
+pub(crate) struct Operation {
+    record: &'static Record,
+    pub(crate) phase: Phase,
+    /// The record was borrowed for this operation alone.
+    temporary: bool,
+    /// An operation belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Operation {
+    /// Enters an operation. Cost: a store, a load and a comparison when the phase is the one seen last.
+    #[inline]
+    pub(crate) fn enter() -> Operation {
+        // SAFETY: records are never freed.
+        match unsafe { CURRENT.get().as_ref() } {
+            Some(record) => Operation::enter_with(record, false),
+            None => Operation::enter_first(),
+        }
+    }
+
+    #[inline]
+    fn enter_with(record: &'static Record, temporary: bool) -> Operation {
+        let phase = record.gate.enter(&WORLD, |phase| record.update(phase));
+        Operation { record, phase, temporary, not_send: PhantomData }
+    }
+
+    /// The thread's first operation, or one after its thread-local data is gone.
+    #[cold]
+    #[inline(never)]
+    fn enter_first() -> Operation {
+        crate::collector::ensure_started();
+        let record = Record::register();
+        let regular = ENDING.try_with(|_| CURRENT.set(record)).is_ok();
+        Operation::enter_with(record, !regular)
+    }
+
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "guarded by the gate; every use here is short and does not nest")]
+    fn local(&self) -> &mut Local {
+        // SAFETY: we are in an operation whose phase the record has seen, and no caller below keeps the reference.
+        unsafe { self.record.local() }
+    }
+
+    /// The thread's local part, for the allocation path.
+    #[inline]
+    pub(crate) fn local_mut(&mut self) -> &mut Local {
+        // SAFETY: as in `local`; `&mut self` keeps it exclusive.
+        unsafe { self.record.local() }
+    }
+
+    /// Counts one more handle to `object`, which something keeps alive during this operation.
+    #[inline]
+    pub(crate) fn count_up(&self, object: Object) {
+        // SAFETY: by contract the object is alive.
+        let before = unsafe { object.roots() }.up();
+        if before.count == 0 {
+            self.became_root(object, before);
+        }
+    }
+
+    /// The object's count has gone from 0 to 1: give it an entry, and while marking shade it.
+    #[cold]
+    pub(crate) fn became_root(&self, object: Object, before: Before) {
+        if before.must_log() {
+            self.local().candidates.push(object);
+            self.shade(object);
+        }
+    }
+
+    /// Logs an object that has been born with count 1. It is black already if this is marking.
+    #[inline]
+    pub(crate) fn born(&self, object: Object) {
+        self.local().candidates.push(object);
+    }
+
+    /// A counted handle becomes claimed.
+    #[inline]
+    pub(crate) fn claim(&self, object: Object) {
+        // Before the count: once it is 0 the root scan would no longer shade it.
+        self.shade(object);
+        // SAFETY: the handle being claimed keeps the object alive.
+        unsafe { object.roots() }.down();
+    }
+
+    /// While marking, greys `object` unless it is marked.
+    #[inline]
+    pub(crate) fn shade(&self, object: Object) {
+        if self.phase.is_marking() {
+            grey::shade(object, &mut self.local().grey);
+        }
+    }
+}
+
+impl Drop for Operation {
+    #[inline]
+    fn drop(&mut self) {
+        self.record.gate.leave();
+        if self.temporary {
+            self.record.unregister();
+        }
+    }
+}
+
+/// Logs an object that `Gc::clone` took from 0 to 1 outside any operation.
+#[cold]
+#[inline(never)]
+pub(crate) fn log_clone(object: Object, before: Before) {
+    Operation::enter().became_root(object, before);
+}

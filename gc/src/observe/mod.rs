@@ -1,0 +1,3 @@
+//! What the collector tells about itself.
+
+pub(crate) mod stats;

@@ -1,0 +1,222 @@
+//! Running totals and the public statistics made from them.
+
+use crate::{
+    collector::pacer::PACER,
+    heap::HEAP,
+    mutator::record::registered_threads,
+    sync::lock_std,
+};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// The totals of the process.
+pub(crate) static TOTALS: Totals = Totals::new();
+
+/// Written by the collector and by assists.
+pub(crate) struct Totals {
+    cycles: AtomicU64,
+    roots: AtomicU64,
+    s1: Stop,
+    s2: Stop,
+    s2_began: Mutex<Option<Instant>>,
+    mark: AtomicU64,
+    sweep: AtomicU64,
+    assist: AtomicU64,
+    /// Marked in this cycle.
+    marked_bytes: AtomicU64,
+    marked_objects: AtomicU64,
+    /// Counted content dropped by sweeps, ever, and as of the last S1.
+    let_go: AtomicU64,
+    let_go_at_s1: AtomicU64,
+}
+
+/// Durations of one of the two stops, in nanoseconds.
+struct Stop {
+    last: AtomicU64,
+    longest: AtomicU64,
+}
+
+impl Stop {
+    const fn new() -> Self {
+        Stop { last: AtomicU64::new(0), longest: AtomicU64::new(0) }
+    }
+
+    fn took(&self, duration: Duration) {
+        let nanoseconds = nanoseconds(duration);
+        self.last.store(nanoseconds, Relaxed);
+        self.longest.fetch_max(nanoseconds, Relaxed);
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The part of the totals that `collect` compares.
+pub(crate) struct Snapshot {
+    pub(crate) cycles: u64,
+    pub(crate) freed_objects: u64,
+    pub(crate) freed_bytes: u64,
+}
+
+impl Totals {
+    const fn new() -> Self {
+        Totals {
+            cycles: AtomicU64::new(0),
+            roots: AtomicU64::new(0),
+            s1: Stop::new(),
+            s2: Stop::new(),
+            s2_began: Mutex::new(None),
+            mark: AtomicU64::new(0),
+            sweep: AtomicU64::new(0),
+            assist: AtomicU64::new(0),
+            marked_bytes: AtomicU64::new(0),
+            marked_objects: AtomicU64::new(0),
+            let_go: AtomicU64::new(0),
+            let_go_at_s1: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn s1_took(&self, duration: Duration) {
+        self.s1.took(duration);
+        self.let_go_at_s1.store(self.let_go.load(Relaxed), Relaxed);
+    }
+
+    pub(crate) fn s2_begins(&self) {
+        *lock_std(&self.s2_began) = Some(Instant::now());
+    }
+
+    pub(crate) fn s2_ends(&self) {
+        if let Some(began) = lock_std(&self.s2_began).take() {
+            self.s2.took(began.elapsed());
+        }
+    }
+
+    pub(crate) fn marking_took(&self, duration: Duration, roots: usize) {
+        self.mark.fetch_add(nanoseconds(duration), Relaxed);
+        self.roots.store(roots as u64, Relaxed);
+    }
+
+    pub(crate) fn sweeping_took(&self, duration: Duration) {
+        self.sweep.fetch_add(nanoseconds(duration), Relaxed);
+    }
+
+    pub(crate) fn assisted(&self, duration: Duration) {
+        self.assist.fetch_add(nanoseconds(duration), Relaxed);
+    }
+
+    pub(crate) fn marked(&self, bytes: usize, objects: usize) {
+        self.marked_bytes.fetch_add(bytes as u64, Relaxed);
+        self.marked_objects.fetch_add(objects as u64, Relaxed);
+    }
+
+    /// Bytes and objects marked since the last call.
+    pub(crate) fn take_marked(&self) -> (u64, u64) {
+        (self.marked_bytes.swap(0, Relaxed), self.marked_objects.swap(0, Relaxed))
+    }
+
+    pub(crate) fn cycle_ended(&self) {
+        self.cycles.fetch_add(1, Relaxed);
+    }
+
+    /// A sweep has dropped a value with counted handles in it.
+    pub(crate) fn let_go(&self) {
+        self.let_go.fetch_add(1, Relaxed);
+    }
+
+    /// No counted handle in a swept value has been let go since the last S1.
+    pub(crate) fn settled(&self) -> bool {
+        self.let_go.load(Relaxed) == self.let_go_at_s1.load(Relaxed)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let account = &HEAP.account;
+        Snapshot {
+            cycles: self.cycles.load(Relaxed),
+            freed_objects: account.freed_objects(),
+            freed_bytes: account.freed_bytes(),
+        }
+    }
+}
+
+/// What the collector has done and what it holds, as of one moment; made by [`stats`].
+///
+/// Bytes are those of slots (header, payload and rounding), not of what values own outside the heap.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Cycles completed.
+    pub cycles: u64,
+    /// Bytes of objects allocated and not yet freed. Dead objects count until they are swept, and so do a few kilobytes that
+    /// each thread holds in advance.
+    pub live_bytes: u64,
+    /// Objects allocated and not yet freed, with the same reservations.
+    pub live_objects: u64,
+    /// Bytes that the last cycle found reachable.
+    pub marked_bytes: u64,
+    /// Bytes allocated since the program began.
+    pub total_bytes: u64,
+    /// Objects allocated since the program began.
+    pub total_objects: u64,
+    /// Objects freed since the program began.
+    pub freed_objects: u64,
+    /// Objects that were roots (held by a handle outside the heap) at the last cycle's scan.
+    pub roots: u64,
+    /// The last stop that began marking.
+    pub s1_last: Duration,
+    /// The longest stop that began marking.
+    pub s1_longest: Duration,
+    /// The last stop that ended marking.
+    pub s2_last: Duration,
+    /// The longest stop that ended marking, or tried to.
+    pub s2_longest: Duration,
+    /// Time from the beginning of S1 to the end of S2, of all cycles together; the program runs meanwhile.
+    pub mark_time: Duration,
+    /// Time the collector's thread spent sweeping, of all cycles together; the program runs meanwhile.
+    pub sweep_time: Duration,
+    /// Time that allocating threads spent marking or waiting for the marker, together.
+    pub assist_time: Duration,
+    /// Memory that the heap has reserved from the operating system, in bytes of address space.
+    pub reserved_bytes: u64,
+    /// Memory in pages of spans in use, in bytes.
+    pub span_bytes: u64,
+    /// Threads that have used the collector and not ended.
+    pub threads: usize,
+}
+
+/// What the collector has done so far and what it holds. Cost: a few dozen loads and a lock.
+///
+/// ```
+/// let before = graphgc::stats().total_objects;
+/// let _kept = graphgc::Gc::new(1);
+/// assert!(graphgc::stats().total_objects > before);
+/// ```
+pub fn stats() -> Stats {
+    let (totals, account, pages) = (&TOTALS, &HEAP.account, HEAP.pages.stats());
+    let time = |nanoseconds: &AtomicU64| Duration::from_nanos(nanoseconds.load(Relaxed));
+    Stats {
+        cycles: totals.cycles.load(Relaxed),
+        live_bytes: account.used_bytes() as u64,
+        live_objects: account.used_objects() as u64,
+        marked_bytes: PACER.live_bytes(),
+        total_bytes: account.total_bytes(),
+        total_objects: account.total_objects(),
+        freed_objects: account.freed_objects(),
+        roots: totals.roots.load(Relaxed),
+        s1_last: time(&totals.s1.last),
+        s1_longest: time(&totals.s1.longest),
+        s2_last: time(&totals.s2.last),
+        s2_longest: time(&totals.s2.longest),
+        mark_time: time(&totals.mark),
+        sweep_time: time(&totals.sweep),
+        assist_time: time(&totals.assist),
+        reserved_bytes: pages.reserved_bytes as u64,
+        span_bytes: (pages.in_use_pages * crate::heap::arena::PAGE_SIZE) as u64,
+        threads: registered_threads(),
+    }
+}

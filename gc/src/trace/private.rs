@@ -1,0 +1,136 @@
+//! What the code emitted by `#[derive(Trace)]` refers to. Nothing here is meant to be written by hand.
+//!
+//! A derived type answers for its facts in two steps, so that `Self` in a field's type keeps its meaning and a type may
+//! contain itself behind a `Vec` or `Box`: [`Derived`] sums up the fields, and [`DerivedInfo`], which knows its type by
+//! name only, hands the sum on. Owning indirections are told [`Unknown`] instead.
+
+use super::Unknown;
+pub use super::{
+    NoHandles, Trace, Tracer,
+    facts::{DropKind, Facts, Info, Leaf},
+};
+use std::marker::PhantomData;
+
+/// The facts of a type that derives `Trace`.
+pub trait Derived {
+    /// The sum over the fields.
+    const FACTS: Facts;
+    /// Never called; it compiles only if the skipped and leaf fields may be dropped on any thread.
+    fn check_fields();
+}
+
+/// Info of a type that derives `Trace`.
+pub struct DerivedInfo<T: ?Sized>(PhantomData<*const T>);
+
+impl<T: Derived + ?Sized> Info for DerivedInfo<T> {
+    const FACTS: Facts = T::FACTS;
+    type Behind = Unknown;
+}
+
+/// The facts of a traced field.
+pub const fn facts_of<T: Trace>() -> Facts {
+    <T::Info as Info>::FACTS
+}
+
+/// Whether a dead field with these facts needs [`Trace::drop_swept`].
+pub const fn needs_drop_swept(facts: Facts) -> bool {
+    !matches!(facts.drop, DropKind::None)
+}
+
+/// Implemented for every type that has a `Drop` of its own, and by the derive for the type at hand: both at once is the
+/// error that users see. A `Drop` could read, through handles that the collector has claimed, objects that died in the same cycle.
+#[allow(non_camel_case_types)]
+pub trait TracedTypesHaveNoDrop_MoveItIntoALeafField {}
+
+#[allow(drop_bounds)]
+impl<T: Drop + ?Sized> TracedTypesHaveNoDrop_MoveItIntoALeafField for T {}
+
+/// Compiles if a leaf field of this type may be dropped on any thread.
+pub fn leaf_field_is_send<T: Send + 'static + ?Sized>() {}
+
+/// Traces a field.
+#[inline(always)]
+pub fn trace_field<T: Trace>(field: &T, tracer: &mut Tracer<'_>) {
+    field.trace(tracer);
+}
+
+/// Drops a traced field of a dead value.
+///
+/// # Safety
+/// As for [`Trace::drop_swept`].
+#[inline(always)]
+pub unsafe fn drop_field<T: Trace>(field: &mut T) {
+    // SAFETY: by contract.
+    unsafe { field.drop_swept() };
+}
+
+/// Drops a skipped or leaf field in place; its handles count down.
+///
+/// # Safety
+/// As for [`Trace::drop_swept`]; the field is not used again.
+pub unsafe fn drop_untraced<T>(field: &mut T) {
+    if std::mem::needs_drop::<T>() {
+        // There may be handles in it: what they lead to is let go now.
+        crate::observe::stats::TOTALS.let_go();
+    }
+    // SAFETY: by contract nobody uses the value again. It may be dropped on this thread: `check_fields` compiled.
+    unsafe { std::ptr::drop_in_place(field) };
+}
+
+/// Asks whether a skipped field is `Send` or `Trace`, without a bound that would need one of them.
+///
+/// Method lookup on `&&&Probe<T>` tries the three implementations of [`Skip`] in this order and takes the first
+/// whose bound holds: for `&&Probe` if `T` is `Send`, for `&Probe` if it is `Trace`, for `Probe` otherwise.
+pub struct Probe<T: ?Sized>(PhantomData<*const T>);
+
+impl<T: ?Sized> Probe<T> {
+    /// A probe is only a name for the type.
+    pub const NEW: Self = Probe(PhantomData);
+}
+
+/// The three outcomes of a [`Probe`].
+pub trait Skip {
+    /// [`Accepted`] or [`Refused`].
+    type Verdict;
+    /// The outcome, as a type.
+    fn verdict(&self) -> Self::Verdict;
+}
+
+/// The field may be skipped.
+pub struct Accepted;
+/// The field may not be skipped.
+pub struct Refused;
+
+impl<T: Send + ?Sized> Skip for &&Probe<T> {
+    type Verdict = Accepted;
+    fn verdict(&self) -> Accepted {
+        Accepted
+    }
+}
+
+impl<T: Trace + ?Sized> Skip for &Probe<T> {
+    type Verdict = Accepted;
+    fn verdict(&self) -> Accepted {
+        Accepted
+    }
+}
+
+impl<T: ?Sized> Skip for Probe<T> {
+    type Verdict = Refused;
+    fn verdict(&self) -> Refused {
+        Refused
+    }
+}
+
+/// What a verdict must be for a field of type `Field`.
+#[diagnostic::on_unimplemented(
+    message = "a skipped field must be `Send` or `Trace`",
+    label = "`{Field}` is neither `Send` nor `Trace`",
+    note = "the collector drops dead objects on a thread of its own"
+)]
+pub trait AllowsSkipping<Field: ?Sized> {}
+
+impl<Field: ?Sized> AllowsSkipping<Field> for Accepted {}
+
+/// Compiles if a skipped field of type `Field` may be dropped on any thread.
+pub fn skipped_field_is_send_or_trace<V: AllowsSkipping<Field>, Field: 'static + ?Sized>(_: V) {}

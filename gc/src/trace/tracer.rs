@@ -1,0 +1,203 @@
+//! The visitor that `Trace::trace` hands around, and the passes that one walk over a value serves.
+//!
+//! | pass | who | a plain handle | a `GcCell` | a lock-type cell |
+//! | --- | --- | --- | --- | --- |
+//! | `Mark` | marker, assist | shade the target | claim if counted, shade | see `collector::mark` |
+//! | `Claim` | `Gc::new` | count down, shade while marking | the same, flag *claimed* | its content the same, flag *claimed*, unless write-held |
+//! | `Release` | opening a cell | count up, log | the same, flag *counted* | its content the same, flag *counted* |
+//! | `Visit` | counting, undoing, verifying | as the visitor says | as the visitor says | as the visitor says |
+
+use super::{Trace, type_info::SlotFacts};
+use crate::{
+    cell::{
+        edge_word::{Claimed, EdgeWord},
+        lock::CellLock,
+        open::Release,
+    },
+    collector::mark::Marker,
+    heap::header::Object,
+    mutator::Operation,
+};
+
+/// Handles that one slice of an operation may treat.
+pub(crate) const SLICE: usize = 1024;
+
+/// Visits the handles of a value on behalf of the collector. Only ever handed to [`Trace::trace`].
+pub struct Tracer<'a> {
+    pass: Pass<'a>,
+}
+
+/// What the walk is for; see the module's head.
+pub(crate) enum Pass<'a> {
+    Mark(&'a mut Marker),
+    Claim(&'a mut Claim),
+    Release(&'a mut Release),
+    Visit(&'a mut dyn Visitor),
+}
+
+/// A walk off the fast paths.
+pub(crate) trait Visitor {
+    /// A plain handle.
+    fn handle(&mut self, object: Object);
+    /// A `GcCell`.
+    fn edge_cell(&mut self, cell: &EdgeWord);
+    /// A lock-type cell around `content`. The visitor decides whether it may look inside.
+    fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content);
+    /// Whether the rest of the walk is of no use.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// The content of a lock-type cell, of whatever type.
+pub(crate) trait Content {
+    /// Walks the content.
+    ///
+    /// # Safety
+    /// Nobody writes to the content meanwhile.
+    unsafe fn trace(&self, tracer: &mut Tracer<'_>);
+}
+
+/// Content behind a raw pointer: no reference to it exists before the lock allows one.
+pub(crate) struct ContentAt<T: ?Sized>(pub(crate) *const T);
+
+impl<T: Trace + ?Sized> Content for ContentAt<T> {
+    unsafe fn trace(&self, tracer: &mut Tracer<'_>) {
+        // SAFETY: by contract nobody writes; the pointer is that of a live cell's content.
+        unsafe { &*self.0 }.trace(tracer);
+    }
+}
+
+impl<'a> Tracer<'a> {
+    #[inline]
+    pub(crate) fn new(pass: Pass<'a>) -> Self {
+        Tracer { pass }
+    }
+
+    /// Whether the rest of the walk is of no use, as when the marker gives a huge value up: containers then stop.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        match &self.pass {
+            Pass::Mark(marker) => marker.gives_up(),
+            Pass::Claim(_) | Pass::Release(_) => false,
+            Pass::Visit(visitor) => visitor.is_done(),
+        }
+    }
+
+    /// Visits a plain handle, with what is known of the target's type.
+    #[inline]
+    pub(crate) fn handle(&mut self, object: Object, facts: Option<SlotFacts>) {
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.handle(object, facts),
+            Pass::Claim(claim) => claim.handle(object),
+            Pass::Release(release) => release.handle(object),
+            Pass::Visit(visitor) => visitor.handle(object),
+        }
+    }
+
+    /// Visits a `GcCell`.
+    #[inline]
+    pub(crate) fn edge_cell(&mut self, cell: &EdgeWord, facts: SlotFacts) {
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.edge_cell(cell, facts),
+            Pass::Claim(claim) => claim.edge_cell(cell),
+            Pass::Release(release) => release.edge_cell(cell),
+            Pass::Visit(visitor) => visitor.edge_cell(cell),
+        }
+    }
+
+    /// Visits a lock-type cell around `content`, whose type holds handles.
+    #[inline]
+    pub(crate) fn lock_cell<T: Trace + ?Sized>(&mut self, lock: &CellLock, content: *const T) {
+        let content = ContentAt(content);
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.lock_cell(lock, &content),
+            Pass::Claim(claim) => claim.lock_cell(lock, &content),
+            Pass::Release(release) => release.lock_cell(lock, &content),
+            Pass::Visit(visitor) => visitor.lock_cell(lock, &content),
+        }
+    }
+}
+
+/// The claim pass of `Gc::new`: the handles of a value that has just moved into its slot.
+pub(crate) struct Claim {
+    operation: Option<Operation>,
+    /// Handles claimed in this slice.
+    claimed: usize,
+}
+
+impl Claim {
+    /// A pass that begins in the caller's operation.
+    #[inline]
+    pub(crate) fn new(operation: Operation) -> Self {
+        Claim { operation: Some(operation), claimed: 0 }
+    }
+
+    /// The operation that the pass ended in.
+    #[inline]
+    pub(crate) fn into_operation(self) -> Operation {
+        self.operation.expect("a claim pass is in an operation")
+    }
+
+    /// The operation for the next handle: a new one after each slice. Values of more than a slice are the work of
+    /// callers that hold a pin.
+    #[inline]
+    fn operation(&mut self) -> &Operation {
+        self.claimed += 1;
+        if self.claimed > SLICE {
+            // Leave before entering again, so that a stop can come in between.
+            self.operation = None;
+            self.claimed = 1;
+        }
+        self.operation.get_or_insert_with(Operation::enter)
+    }
+
+    #[inline]
+    fn handle(&mut self, object: Object) {
+        self.operation().claim(object);
+    }
+
+    #[inline]
+    fn edge_cell(&mut self, cell: &EdgeWord) {
+        if let (Some(object), Claimed::ByUs) = cell.claim() {
+            self.operation().claim(object);
+        }
+    }
+
+    fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        // A write-held cell that can be moved has a leaked guard: its content stays counted.
+        if !lock.is_write_held() {
+            // SAFETY: the value is the caller's alone and nobody holds a guard for writing.
+            unsafe { content.trace(&mut Tracer::new(Pass::Claim(self))) };
+            lock.set_claimed();
+        }
+    }
+}
+
+/// Counts the handles of a value, up to a little more than a slice.
+#[derive(Default)]
+pub(crate) struct HandleCount {
+    pub(crate) handles: usize,
+}
+
+impl Visitor for HandleCount {
+    fn handle(&mut self, _: Object) {
+        self.handles += 1;
+    }
+
+    fn edge_cell(&mut self, _: &EdgeWord) {
+        self.handles += 1;
+    }
+
+    fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        self.handles += 1;
+        if !lock.is_write_held() {
+            // SAFETY: the value is the caller's alone and nobody holds a guard for writing.
+            unsafe { content.trace(&mut Tracer::new(Pass::Visit(self))) };
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.handles > SLICE
+    }
+}

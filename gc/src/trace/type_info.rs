@@ -1,0 +1,240 @@
+//! The constant that describes an object's type, and the 32-bit code by which a header names it.
+//!
+//! A header has four bytes for the type. Descriptors are constants of the program's image, so the distance from an anchor
+//! in the same image, in units of eight bytes, names almost every one of them: no table, no registration, one addition to decode. A
+//! descriptor that lies further away (a type from a dynamically loaded library) gets a row in a table.
+
+use super::{Facts, Info, Trace, Tracer};
+use crate::heap::{
+    header::{Object, payload_offset},
+    kind::Kind,
+    size_class,
+};
+use std::{alloc::Layout, ptr::NonNull};
+
+/// What the collector knows of a type at run time.
+#[repr(C, align(8))]
+pub(crate) struct TypeInfo {
+    trace: unsafe fn(NonNull<u8>, &mut Tracer<'_>),
+    drop_swept: unsafe fn(NonNull<u8>),
+    name: fn() -> &'static str,
+    pub(crate) layout: Layout,
+    /// Bytes of the slot that an object of this type takes.
+    pub(crate) slot_bytes: u32,
+    pub(crate) kind: Kind,
+}
+
+/// Bytes of header and payload together.
+pub(crate) const fn object_size(layout: Layout) -> usize {
+    payload_offset(layout.align()) + layout.size()
+}
+
+/// The size class for an object of this layout, 0 if it is large.
+pub(crate) const fn class_for(layout: Layout) -> usize {
+    size_class::class_of(object_size(layout), layout.align())
+}
+
+/// Bytes that an object of this layout takes: its slot, or whole pages.
+const fn slot_bytes(layout: Layout) -> u32 {
+    let class = class_for(layout);
+    let bytes = if class == 0 {
+        object_size(layout).next_multiple_of(crate::heap::arena::PAGE_SIZE)
+    } else {
+        size_class::SIZES[class] as usize
+    };
+    if bytes > u32::MAX as usize { u32::MAX } else { bytes as u32 }
+}
+
+/// What the marker must know of a target before it looks at it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct SlotFacts {
+    /// The type can hold handles.
+    pub(crate) scan: bool,
+    /// Bytes of a slot.
+    pub(crate) bytes: u32,
+}
+
+impl SlotFacts {
+    /// The facts of `T`'s slots.
+    #[inline]
+    pub const fn of<T: Trace>() -> Self {
+        SlotFacts { scan: Describe::<T>::KIND.scan, bytes: Describe::<T>::SLOT_BYTES }
+    }
+
+    /// The facts that the object's own header leads to.
+    ///
+    /// # Safety
+    /// As for `TypeInfo::of`.
+    pub(crate) unsafe fn of_object(object: Object) -> Self {
+        // SAFETY: by contract.
+        let info = unsafe { TypeInfo::of(object) };
+        SlotFacts { scan: info.kind.scan, bytes: info.slot_bytes }
+    }
+}
+
+/// The facts of a type as a constant of that type.
+pub(crate) const fn facts<T: Trace>() -> Facts {
+    <T::Info as Info>::FACTS
+}
+
+/// Gives every traced type its descriptor.
+pub(crate) struct Describe<T>(std::marker::PhantomData<T>);
+
+impl<T: Trace> Describe<T> {
+    pub(crate) const KIND: Kind = Kind { scan: facts::<T>().scan, drop: facts::<T>().drop };
+    pub(crate) const LAYOUT: Layout = Layout::new::<T>();
+    pub(crate) const CLASS: usize = class_for(Self::LAYOUT);
+    pub(crate) const SLOT_BYTES: u32 = slot_bytes(Self::LAYOUT);
+    pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
+        trace: trace_erased::<T>,
+        drop_swept: drop_erased::<T>,
+        name: std::any::type_name::<T>,
+        layout: Self::LAYOUT,
+        slot_bytes: Self::SLOT_BYTES,
+        kind: Self::KIND,
+    };
+}
+
+/// # Safety
+/// `payload` is a live `T`.
+unsafe fn trace_erased<T: Trace>(payload: NonNull<u8>, tracer: &mut Tracer<'_>) {
+    // SAFETY: by contract; a traced value may be shared with the marker at any time (contract of `Trace`).
+    unsafe { payload.cast::<T>().as_ref() }.trace(tracer);
+}
+
+/// # Safety
+/// `payload` is a dead `T` that nothing else reaches; it is gone afterwards.
+unsafe fn drop_erased<T: Trace>(payload: NonNull<u8>) {
+    // SAFETY: by contract the reference is unique and the value is not used again.
+    unsafe { payload.cast::<T>().as_mut().drop_swept() };
+}
+
+impl TypeInfo {
+    /// The descriptor of the object's type.
+    ///
+    /// # Safety
+    /// The object is allocated and its header is visible to the caller.
+    #[inline]
+    pub(crate) unsafe fn of(object: Object) -> &'static TypeInfo {
+        // SAFETY: by contract.
+        decode(unsafe { object.code() })
+    }
+
+    /// Traces the object.
+    ///
+    /// # Safety
+    /// The object is alive, of this type, and its payload is visible to the caller.
+    #[inline]
+    pub(crate) unsafe fn trace(&self, object: Object, tracer: &mut Tracer<'_>) {
+        // SAFETY: by contract.
+        unsafe { (self.trace)(object.payload(self.layout.align()), tracer) };
+    }
+
+    /// Drops a dead object of this type.
+    ///
+    /// # Safety
+    /// As for [`Trace::drop_swept`].
+    pub(crate) unsafe fn drop_swept(&self, object: Object) {
+        // SAFETY: by contract.
+        unsafe { (self.drop_swept)(object.payload(self.layout.align())) };
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        (self.name)()
+    }
+}
+
+/// Codes with this bit are rows of the table; the others are signed distances.
+const IN_TABLE: u32 = 1 << 31;
+const UNIT: usize = align_of::<TypeInfo>();
+
+#[repr(C, align(8))]
+struct Anchor(u64);
+/// Descriptors near this are named by their distance from it.
+static ANCHOR: Anchor = Anchor(0);
+
+/// The code of a descriptor.
+#[inline]
+pub(crate) fn encode(info: &'static TypeInfo) -> u32 {
+    let distance = (std::ptr::from_ref(info).expose_provenance() as isize)
+        .wrapping_sub(std::ptr::from_ref(&ANCHOR).addr() as isize)
+        / UNIT as isize;
+    if distance >= -(1 << 30) && distance < 1 << 30 { distance as u32 & !IN_TABLE } else { far::register(info) }
+}
+
+#[inline]
+fn decode(code: u32) -> &'static TypeInfo {
+    if code & IN_TABLE != 0 {
+        return far::get(code & !IN_TABLE);
+    }
+    // The distance has 31 bits: move its sign up.
+    let distance = ((code << 1) as i32 >> 1) as isize * UNIT as isize;
+    let address = (std::ptr::from_ref(&ANCHOR).addr() as isize).wrapping_add(distance) as usize;
+    // SAFETY: `encode` exposed the descriptor that lies at this address; descriptors are constants and live for ever.
+    unsafe { &*std::ptr::with_exposed_provenance(address) }
+}
+
+/// Descriptors too far from the anchor.
+mod far {
+    use super::{IN_TABLE, TypeInfo};
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicPtr, Ordering},
+    };
+
+    const ROWS: usize = 1 << 16;
+    static TABLE: [AtomicPtr<TypeInfo>; ROWS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; ROWS];
+    /// Rows in use, all at the front.
+    static USED: Mutex<usize> = Mutex::new(0);
+
+    /// The code of `info`, which gets a row when it is first seen. A search through the rows: this is for the rare type
+    /// of a dynamically loaded library.
+    #[cold]
+    pub(super) fn register(info: &'static TypeInfo) -> u32 {
+        let mut used = crate::sync::lock_std(&USED);
+        let address = std::ptr::from_ref(info).cast_mut();
+        let known = TABLE[..*used].iter().position(|row| row.load(Ordering::Relaxed) == address);
+        let row = known.unwrap_or_else(|| {
+            assert!(*used < ROWS, "graphgc: more than {ROWS} traced types in dynamically loaded libraries");
+            TABLE[*used].store(address, Ordering::Release);
+            *used += 1;
+            *used - 1
+        });
+        row as u32 | IN_TABLE
+    }
+
+    #[cold]
+    pub(super) fn get(row: u32) -> &'static TypeInfo {
+        // SAFETY: a code with this row exists only after `register` filled it; rows never change.
+        unsafe { &*TABLE[row as usize].load(Ordering::Acquire) }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::trace::type_info::Describe;
+
+        #[test]
+        fn far_types_get_one_row_each() {
+            let a = register(Describe::<u32>::INFO);
+            let b = register(Describe::<u64>::INFO);
+            assert_ne!(a, b);
+            assert_eq!(a, register(Describe::<u32>::INFO));
+            assert!(std::ptr::eq(super::super::decode(a), Describe::<u32>::INFO));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back() {
+        for info in [Describe::<u8>::INFO, Describe::<String>::INFO, Describe::<[u64; 9]>::INFO] {
+            assert!(std::ptr::eq(decode(encode(info)), info));
+        }
+        assert_eq!(decode(encode(Describe::<u8>::INFO)).name(), "u8");
+    }
+}

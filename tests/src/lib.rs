@@ -1,0 +1,1 @@
+//! Behaviour tests of `graphgc`; everything is under `tests/`.

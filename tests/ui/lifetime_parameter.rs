@@ -1,0 +1,8 @@
+use graphgc::Trace;
+
+#[derive(Trace)]
+struct Borrows<'a> {
+    name: &'a str,
+}
+
+fn main() {}
