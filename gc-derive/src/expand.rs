@@ -58,6 +58,11 @@ fn expand_leaf(input: &DeriveInput, attributes: &TypeAttributes) -> Result<Token
             type Info = #krate::__private::Leaf<Self>;
 
             #[inline]
+            fn slot_facts(&self) -> ::core::option::Option<#krate::__private::SlotFacts> {
+                ::core::option::Option::Some(#krate::__private::SlotFacts::of::<Self>())
+            }
+
+            #[inline]
             fn trace(&self, _: &mut #krate::__private::Tracer<'_>) {}
 
             #[inline]
@@ -253,6 +258,11 @@ impl Expansion<'_> {
             #[allow(deprecated)]
             unsafe impl #impl_generics #krate::__private::Trace for #name #type_generics #where_clause {
                 type Info = #krate::__private::DerivedInfo<Self>;
+
+                #[inline]
+                fn slot_facts(&self) -> ::core::option::Option<#krate::__private::SlotFacts> {
+                    ::core::option::Option::Some(#krate::__private::SlotFacts::of::<Self>())
+                }
 
                 #[inline]
                 fn trace(&self, __tracer: &mut #krate::__private::Tracer<'_>) {

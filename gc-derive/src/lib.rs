@@ -11,7 +11,8 @@ mod expand;
 
 /// Tells the garbage collector where a type's handles are.
 ///
-/// Every field is visited. Fields of types that hold no handles, such as numbers and strings, cost nothing when the collector marks.
+/// Every field is visited. Fields of types that hold no handles, such as numbers and strings, cost nothing when the
+/// collector marks.
 ///
 /// ```ignore
 /// use graphgc::{Gc, GcRefCell, Trace};
@@ -29,23 +30,24 @@ mod expand;
 /// }
 /// ```
 ///
-/// A type that derives `Trace` has no `Drop` of its own, since the objects that its handles point at may have died with it. The
-/// types of its fields may have one if they hold no handles. If the drop of one field panics while the collector drops a dead object, the fields
-/// after it leak.
+/// A type that derives `Trace` has no `Drop` of its own, since the objects that its handles point at may have died
+/// with it. The types of its fields may have one if they hold no handles. If the drop of one field panics while the
+/// collector drops a dead object, the fields after it leak.
 ///
-/// Handles in `Cell`, `RefCell`, `Mutex` and the other cells of std are an error, which names the cell to use instead. Lifetime parameters, unions
-/// and packed structs are rejected.
+/// Handles in `Cell`, `RefCell`, `Mutex` and the other cells of std are an error, which names the cell to use
+/// instead. Lifetime parameters, unions and packed structs are rejected.
 ///
 /// # On fields
 ///
-/// - `#[trace(leaf)]`: the field holds no handles and its type does not implement `Trace`. It must be `Send + 'static`.
-/// - `#[trace(skip)]`: the collector does not look into the field. Handles in it keep what they point at alive, as those on a stack do, so
-///   cycles through it are not collected. The field must be `Send` or `Trace`, and `'static`.
+/// - `#[trace(leaf)]`: the field holds no handles, and its type does not implement `Trace`. It must be
+///   `Send + 'static`.
+/// - `#[trace(skip)]`: the collector does not look into the field. Handles in it keep what they point at alive, as
+///   those on a stack do, so cycles through it are not collected. The field must be `Send` or `Trace`, and `'static`.
 ///
 /// Both are safe: a leaf that holds handles after all is merely a skipped field.
 ///
 /// ```ignore
-/// use std::{cell::RefCell, fs::File};
+/// use std::fs::File;
 ///
 /// #[derive(Trace)]
 /// struct Source {
@@ -58,10 +60,10 @@ mod expand;
 ///
 /// # On types
 ///
-/// - `#[trace(leaf)]`: no field holds handles. Then the fields need not be `Trace`, the type may have a `Drop`, and std's cells may hold it. It
-///   must be `Send + 'static`.
-/// - `#[trace(bound = "T: Clone, U: Trace")]`: replaces the bounds of the implementation, which are `Trace` for every type parameter. None are
-///   ever asked of field types, so that recursive types work.
+/// - `#[trace(leaf)]`: no field holds handles. Then the fields need not be `Trace`, the type may have a `Drop`, and
+///   std's cells may hold it. It must be `Send + 'static`.
+/// - `#[trace(bound = "T: Clone, U: Trace")]`: replaces the bounds of the implementation, which are `Trace` for every
+///   type parameter. None are ever asked of field types, so that recursive types work.
 /// - `#[trace(crate = "path")]` or `#[trace(crate = path)]`: where to find `graphgc`, if not at `::graphgc`.
 ///
 /// ```ignore

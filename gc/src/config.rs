@@ -147,7 +147,7 @@ impl Config {
         if SETTLED.get().is_some() {
             return Err(ConfigError::TooLate);
         }
-        self.clone().with_environment(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))?;
+        let _checked = self.clone().with_environment(environment)?;
         *installed = Some(self);
         Ok(())
     }
@@ -239,6 +239,10 @@ fn parse_workers(text: &str) -> Option<usize> {
     text.parse().ok().filter(|threads| (1..=64).contains(threads))
 }
 
+fn environment(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 /// The settings from now on.
 ///
 /// # Panics
@@ -247,7 +251,6 @@ pub(crate) fn settle() -> &'static Config {
     let installed = lock_std(&INSTALLED);
     SETTLED.get_or_init(|| {
         let config = installed.clone().unwrap_or_default();
-        let environment = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         config.with_environment(environment).unwrap_or_else(|error| panic!("graphgc: {error}"))
     })
 }

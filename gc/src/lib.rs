@@ -72,6 +72,9 @@ mod mutator;
 mod observe;
 mod sync;
 #[cfg(not(graphgc_loom))]
+#[doc(hidden)]
+pub mod testing;
+#[cfg(not(graphgc_loom))]
 pub mod trace;
 
 #[cfg(graphgc_loom)]
@@ -94,5 +97,10 @@ pub use {
 #[doc(hidden)]
 pub use trace::private as __private;
 
-#[cfg(feature = "derive")]
+#[cfg(all(feature = "derive", not(graphgc_loom)))]
 pub use graphgc_derive::Trace;
+
+/// The newcomer's page is compiled, too.
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,1 +1,6 @@
-//! Behaviour tests of `graphgc`; everything is under `tests/`.
+//! Behaviour tests of `graphgc`; everything is under `tests/`. Here is what the tests share: random numbers, payloads that know
+//! whether they are alive, and questions to the operating system.
+
+pub mod payload;
+pub mod process;
+pub mod random;

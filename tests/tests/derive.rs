@@ -3,7 +3,7 @@
 // The derive must work where users forbid unsafe code; only the last module calls the collector's functions itself.
 mod accepted {
     #![forbid(unsafe_code)]
-    #![allow(dead_code)]
+    #![allow(dead_code, unreachable_pub)]
 
     use graphgc::{Gc, GcCell, GcRefCell, Trace};
     use std::{
@@ -319,5 +319,135 @@ mod dropping {
         let tree = |depth| (0..depth).fold(Tree(Vec::new()), |tree, _| Tree(vec![tree, Tree(Vec::new())]));
         sweep(tree(100));
         sweep(A(Some(Box::new(B(vec![A(None)], graphgc::GcRefCell::new(Vec::new()))))));
+    }
+}
+
+mod collecting {
+    use graphgc::{Gc, GcCell, GcRefCell, Trace, collect};
+    use std::{
+        collections::{BTreeMap, HashMap, VecDeque},
+        sync::Arc,
+    };
+
+    trait Part: Trace {}
+
+    #[derive(Trace)]
+    enum Kind {
+        Pair(Gc<Node>, Gc<Node>),
+        Named { one: Gc<Node> },
+        None,
+    }
+
+    /// A node with an edge in every sort of place that the derive or an implementation for std has to find.
+    #[derive(Trace)]
+    struct Node {
+        witness: Arc<()>,
+        kind: Kind,
+        array: [Option<Gc<Node>>; 2],
+        list: Vec<(u8, Gc<Node>)>,
+        queue: VecDeque<Gc<Node>>,
+        map: HashMap<String, Gc<Node>>,
+        tree: BTreeMap<u8, Vec<Gc<Node>>>,
+        boxed: Option<Box<dyn Part>>,
+        slice: Box<[Gc<Node>]>,
+        cell: GcRefCell<Vec<Gc<Node>>>,
+        root: GcCell<Option<Gc<Node>>>,
+        #[trace(skip)]
+        skipped: Option<Gc<Node>>,
+    }
+
+    impl Part for Gc<Node> {}
+
+    fn leaf(witness: &Arc<()>) -> Node {
+        Node {
+            witness: witness.clone(),
+            kind: Kind::None,
+            array: [None, None],
+            list: Vec::new(),
+            queue: VecDeque::new(),
+            map: HashMap::new(),
+            tree: BTreeMap::new(),
+            boxed: None,
+            slice: Box::new([]),
+            cell: GcRefCell::new(Vec::new()),
+            root: GcCell::new(None),
+            skipped: None,
+        }
+    }
+
+    /// The number of nodes below what this makes.
+    const CHILDREN: usize = 11;
+
+    fn with_children(witness: &Arc<()>) -> Gc<Node> {
+        let child = || Gc::new(leaf(witness));
+        Gc::new(Node {
+            kind: Kind::Pair(child(), Gc::new(Node { kind: Kind::Named { one: child() }, ..leaf(witness) })),
+            array: [None, Some(child())],
+            list: vec![(1, child())],
+            queue: VecDeque::from([child()]),
+            map: HashMap::from([("a".into(), child())]),
+            tree: BTreeMap::from([(1, vec![child()])]),
+            boxed: Some(Box::new(child())),
+            slice: Box::new([child()]),
+            cell: GcRefCell::new(vec![child()]),
+            ..leaf(witness)
+        })
+    }
+
+    /// The nodes that have not been dropped, after the collector has had its say.
+    fn alive(witness: &Arc<()>) -> usize {
+        collect();
+        Arc::strong_count(witness) - 1
+    }
+
+    #[test]
+    fn every_edge_is_found() {
+        let witness = Arc::new(());
+        let root = with_children(&witness);
+        assert_eq!(alive(&witness), 1 + CHILDREN);
+        assert_eq!(alive(&witness), 1 + CHILDREN);
+        drop(root);
+        assert_eq!(alive(&witness), 0);
+    }
+
+    #[test]
+    fn cycles_through_every_edge_go() {
+        let witness = Arc::new(());
+        let root = with_children(&witness);
+        let Kind::Pair(first, second) = &root.kind else { unreachable!() };
+        let Kind::Named { one } = &second.kind else { unreachable!() };
+        let inner = root.cell.borrow()[0].clone();
+        for child in [first, second, one, &root.list[0].1, &root.queue[0], &root.map["a"], &root.slice[0], &inner] {
+            child.root.set(Some(root.clone()));
+        }
+        drop((root, inner));
+        assert_eq!(alive(&witness), 0);
+    }
+
+    /// As with skipped fields: an `Arc` may be shared with who knows whom.
+    #[test]
+    fn handles_in_arcs_are_roots() {
+        #[derive(Trace)]
+        struct Owner(Arc<Gc<Arc<()>>>);
+
+        let witness = Arc::new(());
+        let owner = Gc::new(Owner(Arc::new(Gc::new(witness.clone()))));
+        let shared = owner.0.clone();
+        assert_eq!(alive(&witness), 1);
+        drop(owner);
+        assert_eq!(alive(&witness), 1);
+        drop(Gc::new(Owner(shared)));
+        assert_eq!(alive(&witness), 0);
+    }
+
+    /// A skipped handle is a root: what it points at lives as long as its owner, and goes when the owner has gone.
+    #[test]
+    fn skipped_handles_are_roots() {
+        let witness = Arc::new(());
+        let target = Gc::new(leaf(&witness));
+        let owner = Gc::new(Node { skipped: Some(target), ..leaf(&witness) });
+        assert_eq!(alive(&witness), 2);
+        drop(owner);
+        assert_eq!(alive(&witness), 0);
     }
 }

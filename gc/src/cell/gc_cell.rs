@@ -5,6 +5,7 @@ use crate::{
     handle::gc::Gc,
     heap::header::Object,
     mutator::Operation,
+    observe::stats::LettingGo,
     trace::{Facts, Info, Trace, Tracer, type_info::SlotFacts},
 };
 use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
@@ -17,6 +18,7 @@ use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
 )]
 pub trait Edge: sealed::Sealed {}
 
+#[expect(private_interfaces, reason = "sealed: nobody outside calls or implements these")]
 pub(crate) mod sealed {
     use crate::heap::header::Object;
 
@@ -46,6 +48,7 @@ use sealed::Sealed;
 impl<T: Trace> Edge for Gc<T> {}
 impl<T: Trace> Edge for Option<Gc<T>> {}
 
+#[expect(private_interfaces, reason = "sealed")]
 // SAFETY: a handle and its object determine each other.
 unsafe impl<T: Trace> Sealed for Gc<T> {
     type Target = T;
@@ -68,6 +71,7 @@ unsafe impl<T: Trace> Sealed for Gc<T> {
     }
 }
 
+#[expect(private_interfaces, reason = "sealed")]
 // SAFETY: as above; `None` is no object.
 unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
     type Target = T;
@@ -228,7 +232,7 @@ impl<P: Edge> GcCell<P> {
 /// In a claimed cell `new` has taken the place of `old`: the one becomes claimed, the other counted.
 fn hand_over(operation: &Operation, old: Option<Object>, new: Option<Object>) {
     new.into_iter().for_each(|object| operation.claim(object));
-    for object in old {
+    if let Some(object) = old {
         operation.shade(object);
         operation.count_up(object);
     }
@@ -289,7 +293,7 @@ unsafe impl<P: Edge> Trace for GcCell<P> {
     unsafe fn drop_swept(&mut self) {
         let reading = self.word.read();
         if reading.is_counted() {
-            crate::observe::stats::TOTALS.let_go();
+            let _told_afterwards = LettingGo;
             // SAFETY: the cell owned one count and is gone.
             drop(unsafe { P::from_object(reading.object()) });
         }

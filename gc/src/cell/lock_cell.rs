@@ -2,7 +2,7 @@
 
 use super::{lock::CellLock, open};
 use crate::{
-    observe::stats::TOTALS,
+    observe::stats::LettingGo,
     trace::{Trace, Tracer, type_info::facts},
 };
 use std::{cell::UnsafeCell, marker::PhantomData};
@@ -16,10 +16,6 @@ pub(crate) struct LockCell<T> {
 impl<T> LockCell<T> {
     pub(crate) const fn new(content: T) -> Self {
         LockCell { lock: CellLock::new(), content: UnsafeCell::new(content) }
-    }
-
-    pub(crate) fn lock(&self) -> &CellLock {
-        &self.lock
     }
 
     /// The content; to be read or written only as the lock allows.
@@ -81,9 +77,7 @@ impl<T: Trace> LockCell<T> {
             // SAFETY: by contract.
             unsafe { self.content.get_mut().drop_swept() };
         } else {
-            if facts::<T>().scan {
-                TOTALS.let_go();
-            }
+            let _told_afterwards = facts::<T>().scan.then_some(LettingGo);
             // SAFETY: by contract; all handles in counted content are counted, so dropping them is right.
             unsafe { std::ptr::drop_in_place(self.content()) };
         }

@@ -72,7 +72,7 @@ pub fn collect() -> Collection {
     let begun = Instant::now();
     let before = TOTALS.snapshot();
     let outcome = if is_dropping() {
-        WORKER.request_cycles(1);
+        WORKER.request_cycle();
         Outcome::Requested
     } else {
         run_until_settled()
@@ -88,15 +88,20 @@ pub fn collect() -> Collection {
 }
 
 fn run_until_settled() -> Outcome {
-    let mut cycles = 2;
+    run_one_cycle();
     for _ in 0..MOST_ROUNDS {
-        let last = WORKER.request_cycles(cycles);
-        WORKER.wait_for(last, None);
-        DROPPER.wait(None);
-        if TOTALS.settled() {
+        // Whatever has been let go by now is no root any more when the next cycle begins.
+        let known = TOTALS.let_go();
+        run_one_cycle();
+        if TOTALS.let_go() == known {
             return Outcome::Settled;
         }
-        cycles = 1;
     }
     Outcome::Unsettled
+}
+
+/// Runs a cycle that begins after the call, with its sweep and its drops.
+fn run_one_cycle() {
+    WORKER.wait_for(WORKER.request_cycle());
+    DROPPER.wait();
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cell::open::any_releasing,
     config::Config,
-    heap::{HEAP, kind::DropKind},
+    heap::HEAP,
     mutator::{
         pin::PinsHeld,
         record::{WORLD, records, update_all},
@@ -42,7 +42,6 @@ pub(super) fn run(config: &Config) {
 
 /// S1.
 fn begin_marking() {
-    debug_assert!(DropKind::None as u8 == 0);
     let begun = Instant::now();
     WORLD.stop(records().map(|record| &record.gate));
     WORLD.change_phase(true);
@@ -88,7 +87,7 @@ fn report(marker: &mut Marker) {
 /// Waits until no assist or helper holds anything and the pins of R are gone, or there is something to mark.
 fn wait_for_others(pins: &PinsHeld) {
     let mut pause = Duration::from_micros(20);
-    while !GREY.has_blocks() && !(GREY.is_idle() && pins.are_gone()) {
+    while !(GREY.has_blocks() || GREY.is_idle() && pins.are_gone()) {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }

@@ -16,10 +16,7 @@ use crate::{
     },
     sync::{Ordering, lock_std},
 };
-use std::{
-    sync::{Condvar, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The dropper of the process.
 pub(crate) static DROPPER: Dropper = Dropper {
@@ -79,19 +76,13 @@ impl Dropper {
         queue.for_each(&mut f);
     }
 
-    /// Waits until everything that has been added so far is dropped, or until `deadline`. True if it is.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
+    /// Waits until everything that has been added so far is dropped.
+    pub(super) fn wait(&self) {
         let mut state = lock_std(&self.state);
         let target = state.added;
         while state.finished < target {
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            let left = left.min(Duration::from_secs(3600));
-            state = self.finished.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        true
     }
 
     fn run(&self) {
@@ -115,7 +106,7 @@ impl Dropper {
                 state.current = Some(span);
                 return span;
             }
-            state = self.added.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = self.added.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -24,4 +24,4 @@ mod worker;
 
 pub(crate) use assist::{after_allocation, before_large};
 pub use collect::{Collection, Outcome, collect};
-pub(crate) use worker::{ensure_started, is_started};
+pub(crate) use worker::ensure_started;

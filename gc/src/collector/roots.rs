@@ -38,8 +38,8 @@ impl Roots {
 
     /// Scans all entries there are, shading roots with `marker`. Returns how many roots there are.
     pub(crate) fn scan(&self, marker: &mut Marker) -> usize {
-        let log = std::mem::replace(&mut *lock(&self.log), BlockList::new());
-        let candidates = std::mem::replace(&mut *lock(&self.candidates), BlockList::new());
+        let log = std::mem::take(&mut *lock(&self.log));
+        let candidates = std::mem::take(&mut *lock(&self.candidates));
         let mut kept = Kept { block: None, count: 0 };
         scan_blocks(log, marker, &mut kept, |object| {
             // SAFETY: no entry outlives its object (R2).
@@ -53,13 +53,6 @@ impl Roots {
             self.log_block(block);
         }
         kept.count
-    }
-
-    /// Calls `f` with every entry; `true` for those of the log. The lists stay as they are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the heap verifier"))]
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
-        lock(&self.log).iter().flat_map(Block::as_slice).for_each(|&object| f(object, true));
-        lock(&self.candidates).iter().flat_map(Block::as_slice).for_each(|&object| f(object, false));
     }
 }
 

@@ -65,11 +65,6 @@ pub(crate) fn ensure_started() {
     });
 }
 
-/// Whether the collector has been started.
-pub(crate) fn is_started() -> bool {
-    STARTED.get().is_some()
-}
-
 /// Starts a thread of the collector's.
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new()
@@ -86,35 +81,29 @@ impl Worker {
         }
         let mut state = lock_std(&self.state);
         if state.requested <= state.begun {
-            self.ask(&mut state, 1);
+            self.ask(&mut state);
         }
     }
 
-    /// Asks for `cycles` cycles that all begin after this call. Returns the number of the last of them.
-    pub(super) fn request_cycles(&self, cycles: u64) -> u64 {
+    /// Asks for a cycle that begins after this call. Returns its number.
+    pub(super) fn request_cycle(&self) -> u64 {
         let mut state = lock_std(&self.state);
-        self.ask(&mut state, cycles)
+        self.ask(&mut state)
     }
 
-    fn ask(&self, state: &mut MutexGuard<'_, State>, cycles: u64) -> u64 {
-        let last = state.begun + cycles;
-        state.requested = state.requested.max(last);
+    fn ask(&self, state: &mut MutexGuard<'_, State>) -> u64 {
+        state.requested = state.begun + 1;
         self.requested.store(true, Ordering::Relaxed);
         self.asked.notify_all();
-        last
+        state.requested
     }
 
-    /// Waits until cycle `number` is swept, or until `deadline`. True if it is.
-    pub(super) fn wait_for(&self, number: u64, deadline: Option<Instant>) -> bool {
+    /// Waits until cycle `number` is swept.
+    pub(super) fn wait_for(&self, number: u64) {
         let mut state = lock_std(&self.state);
         while state.completed < number {
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            state = wait_timeout(&self.done, state, left);
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        true
     }
 
     /// Waits at most `patience` for the marking under way to end.
@@ -163,9 +152,7 @@ impl Worker {
         }
         *allocated = HEAP.account.total_bytes();
         state.begun += 1;
-        if state.requested <= state.begun {
-            self.requested.store(false, Ordering::Relaxed);
-        }
+        self.requested.store(false, Ordering::Relaxed);
     }
 }
 

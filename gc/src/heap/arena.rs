@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn most_of_an_arena_is_for_objects() {
-        assert!(METADATA_PAGES * 100 / ARENA_PAGES <= 5, "{METADATA_PAGES} pages of metadata");
-        assert!(ARENA_PAGES <= usize::from(u16::MAX));
+        const { assert!(METADATA_PAGES * 100 / ARENA_PAGES <= 5) };
+        const { assert!(ARENA_PAGES <= u16::MAX as usize) };
     }
 }

@@ -75,10 +75,6 @@ impl Block {
         unsafe { std::slice::from_raw_parts(self.entries.as_ptr().cast(), self.len) }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.len == CAPACITY
@@ -235,19 +231,6 @@ impl BlockList {
         Some(block)
     }
 
-    /// Moves all blocks of `other` to the end.
-    pub(crate) fn append(&mut self, other: &mut BlockList) {
-        let other = std::mem::take(other);
-        if self.last.is_null() {
-            *self = other;
-        } else if !other.first.is_null() {
-            // SAFETY: the last block is the list's.
-            unsafe { (*self.last).next = other.first };
-            self.last = other.last;
-            self.len += other.len;
-        }
-    }
-
     /// The number of blocks.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -255,12 +238,6 @@ impl BlockList {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_null()
-    }
-
-    /// The blocks, front to back.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Block> {
-        // SAFETY: blocks in the list are the list's, which stays borrowed.
-        std::iter::successors(unsafe { self.first.as_ref() }, |block| unsafe { block.next.as_ref() })
     }
 }
 
@@ -294,7 +271,7 @@ mod tests {
         for n in (10..CAPACITY).rev() {
             assert_eq!(contents.pop(), Some(object(n)));
         }
-        assert_eq!(contents.len(), 10);
+        assert_eq!(contents.as_slice().len(), 10);
         contents.clear();
         assert!(contents.is_empty() && contents.as_slice().is_empty());
         contents.push(object(0));
@@ -353,24 +330,14 @@ mod tests {
     fn lists_keep_order_and_count() {
         let pool = BlockPool::new();
         let blocks: Vec<_> = (0..7).map(|_| pool.take().unwrap()).collect();
-        let list = |range: std::ops::Range<usize>| {
-            let mut list = BlockList::new();
-            range.rev().for_each(|n| list.push_front(blocks[n]));
-            list
-        };
-        let (mut a, mut b) = (list(0..3), list(3..7));
-        a.append(&mut BlockList::new());
-        a.append(&mut b);
-        assert!(b.is_empty() && b.pop_front().is_none());
-        assert_eq!(b.len(), 0);
-        b.append(&mut a);
-        assert_eq!((a.len(), b.len()), (0, 7));
-        assert!(b.iter().map(NonNull::from).eq(blocks.iter().copied()));
-        assert!(std::iter::from_fn(|| b.pop_front()).eq(blocks.iter().copied()));
-        b.push_front(blocks[0]);
-        a.append(&mut b);
-        assert_eq!(a.pop_front(), Some(blocks[0]));
-        assert!(a.is_empty() && a.pop_front().is_none());
+        let mut list = BlockList::new();
+        assert!(list.is_empty() && list.pop_front().is_none());
+        blocks.iter().rev().for_each(|block| list.push_front(*block));
+        assert_eq!(list.len(), 7);
+        assert!(std::iter::from_fn(|| list.pop_front()).eq(blocks.iter().copied()));
+        assert_eq!(list.len(), 0);
+        list.push_front(blocks[0]);
+        assert_eq!(list.pop_front(), Some(blocks[0]));
     }
 
     #[test]

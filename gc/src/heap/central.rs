@@ -50,11 +50,6 @@ impl SpanList {
         self.head = span.next();
         Some(span)
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Span> {
-        // SAFETY: as in `pop`; the caller has the list's owner keep it still meanwhile.
-        std::iter::successors(unsafe { self.head.as_ref() }, |span| unsafe { span.next().as_ref() })
-    }
 }
 
 impl Central {
@@ -81,12 +76,6 @@ impl Central {
         let mut lists = lock(&self.0);
         span.set_place(Place::Central);
         if has_room { lists.partial[parity].push(span) } else { lists.full[parity].push(span) }
-    }
-
-    /// Calls `f` with every span in the lists.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&'static Span)) {
-        let lists = lock(&self.0);
-        lists.partial.iter().chain(&lists.full).flat_map(SpanList::iter).for_each(&mut f);
     }
 }
 

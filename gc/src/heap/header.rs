@@ -87,12 +87,6 @@ impl RootWord {
         debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
     }
 
-    /// The count, with every use through the handles that are gone ordered before.
-    #[inline]
-    pub(crate) fn count(&self) -> u32 {
-        self.0.load(Ordering::Acquire) / ONE
-    }
-
     #[inline]
     pub(crate) fn in_log(&self) -> bool {
         self.0.load(Ordering::Relaxed) & IN_LOG != 0

@@ -43,12 +43,6 @@ impl Span {
         (self.first_slot().addr() - self.bits_start().addr() + offset) / GRANULE
     }
 
-    /// Whether the bit of the slot at `offset` is set in bitmap `parity`.
-    pub(crate) fn bit(&self, parity: usize, offset: usize) -> bool {
-        let granule = self.granule(offset);
-        self.bits(parity)[granule / 64].load(Ordering::Relaxed) >> (granule % 64) & 1 != 0
-    }
-
     /// The next run of free slots at or after the cursor. The span's owner calls this.
     pub(crate) fn next_free_run(&self) -> Option<Range<usize>> {
         let bits = self.bits(self.allocation_parity());

@@ -226,11 +226,6 @@ impl Span {
         self.swept.load(Ordering::Acquire) & !SWEEPING
     }
 
-    /// Whether the span has been swept for `cycle`.
-    pub(crate) fn is_swept(&self, cycle: u32) -> bool {
-        self.swept.load(Ordering::Acquire) == cycle & !SWEEPING
-    }
-
     /// Takes the span for sweeping for `cycle`; false if it has been swept or someone else is at it.
     pub(crate) fn begin_sweep(&self, cycle: u32) -> bool {
         let seen = self.swept.load(Ordering::Relaxed);
@@ -252,10 +247,5 @@ impl Span {
         let result = f(&self.awaiting_drop);
         self.drop_lock.store(0, Ordering::Release);
         result
-    }
-
-    /// Dead objects of the span that wait for the dropper; exact under the drop lock only.
-    pub(crate) fn awaiting_drop(&self) -> usize {
-        self.awaiting_drop.load(Ordering::Relaxed) as usize
     }
 }

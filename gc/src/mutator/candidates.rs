@@ -31,8 +31,8 @@ impl Candidates {
     /// Notes an object whose count went from 0 to 1.
     #[inline]
     pub(crate) fn push(&mut self, object: Object) {
-        // SAFETY: the block is ours until flushed.
         let full = match self.candidates {
+            // SAFETY: the block is ours until flushed.
             Some(mut block) => unsafe { block.as_mut() }.push(object),
             None => self.first(object),
         };

@@ -9,7 +9,10 @@ use crate::{
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -30,9 +33,18 @@ pub(crate) struct Totals {
     /// Marked in this cycle.
     marked_bytes: AtomicU64,
     marked_objects: AtomicU64,
-    /// Counted content dropped by sweeps, ever, and as of the last S1.
+    /// Values with counted handles dropped by sweeps.
     let_go: AtomicU64,
-    let_go_at_s1: AtomicU64,
+}
+
+/// Says, when it goes, that a swept value may have let objects go. Not before its handles have counted down: a cycle that
+/// began in between would seem to know of it, though it found the objects still rooted.
+pub(crate) struct LettingGo;
+
+impl Drop for LettingGo {
+    fn drop(&mut self) {
+        TOTALS.let_go.fetch_add(1, Release);
+    }
 }
 
 /// Durations of one of the two stops, in nanoseconds.
@@ -78,13 +90,11 @@ impl Totals {
             marked_bytes: AtomicU64::new(0),
             marked_objects: AtomicU64::new(0),
             let_go: AtomicU64::new(0),
-            let_go_at_s1: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn s1_took(&self, duration: Duration) {
         self.s1.took(duration);
-        self.let_go_at_s1.store(self.let_go.load(Relaxed), Relaxed);
     }
 
     pub(crate) fn s2_begins(&self) {
@@ -124,14 +134,9 @@ impl Totals {
         self.cycles.fetch_add(1, Relaxed);
     }
 
-    /// A sweep has dropped a value with counted handles in it.
-    pub(crate) fn let_go(&self) {
-        self.let_go.fetch_add(1, Relaxed);
-    }
-
-    /// No counted handle in a swept value has been let go since the last S1.
-    pub(crate) fn settled(&self) -> bool {
-        self.let_go.load(Relaxed) == self.let_go_at_s1.load(Relaxed)
+    /// How many values with counted handles in them sweeps have dropped. What they let go of has counted down before they are counted here.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.let_go.load(Acquire)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -185,6 +190,8 @@ pub struct Stats {
     pub reserved_bytes: u64,
     /// Memory in pages of spans in use, in bytes.
     pub span_bytes: u64,
+    /// Memory of the collector's own lists (roots, grey objects), in bytes.
+    pub list_bytes: u64,
     /// Threads that have used the collector and not ended.
     pub threads: usize,
 }
@@ -217,6 +224,7 @@ pub fn stats() -> Stats {
         assist_time: time(&totals.assist),
         reserved_bytes: pages.reserved_bytes as u64,
         span_bytes: (pages.in_use_pages * crate::heap::arena::PAGE_SIZE) as u64,
+        list_bytes: HEAP.blocks.committed_bytes() as u64,
         threads: registered_threads(),
     }
 }

@@ -114,7 +114,7 @@ impl Info for Handle {
 }
 
 /// Info of a container that owns any number of `I` in memory of its own.
-pub struct Contained<I: ?Sized>(std::marker::PhantomData<I>);
+pub(crate) struct Contained<I: ?Sized>(std::marker::PhantomData<I>);
 
 impl<I: Info> Info for Contained<I> {
     const FACTS: Facts = I::Behind::FACTS.contained();

@@ -12,7 +12,7 @@ pub mod private;
 pub(crate) mod tracer;
 pub(crate) mod type_info;
 
-pub use facts::{Facts, Info, Leaf, Unknown};
+pub use facts::{DropKind, Facts, Info, Leaf, Unknown};
 pub use no_handles::NoHandles;
 pub use tracer::Tracer;
 #[doc(hidden)]

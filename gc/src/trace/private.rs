@@ -6,7 +6,7 @@
 
 use super::Unknown;
 pub use super::{
-    NoHandles, Trace, Tracer,
+    NoHandles, SlotFacts, Trace, Tracer,
     facts::{DropKind, Facts, Info, Leaf},
 };
 use std::marker::PhantomData;
@@ -69,10 +69,7 @@ pub unsafe fn drop_field<T: Trace>(field: &mut T) {
 /// # Safety
 /// As for [`Trace::drop_swept`]; the field is not used again.
 pub unsafe fn drop_untraced<T>(field: &mut T) {
-    if std::mem::needs_drop::<T>() {
-        // There may be handles in it: what they lead to is let go now.
-        crate::observe::stats::TOTALS.let_go();
-    }
+    let _told_afterwards = std::mem::needs_drop::<T>().then_some(crate::observe::stats::LettingGo);
     // SAFETY: by contract nobody uses the value again. It may be dropped on this thread: `check_fields` compiled.
     unsafe { std::ptr::drop_in_place(field) };
 }

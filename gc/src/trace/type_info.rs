@@ -17,7 +17,6 @@ use std::{alloc::Layout, ptr::NonNull};
 pub(crate) struct TypeInfo {
     trace: unsafe fn(NonNull<u8>, &mut Tracer<'_>),
     drop_swept: unsafe fn(NonNull<u8>),
-    name: fn() -> &'static str,
     pub(crate) layout: Layout,
     /// Bytes of the slot that an object of this type takes.
     pub(crate) slot_bytes: u32,
@@ -89,7 +88,6 @@ impl<T: Trace> Describe<T> {
     pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
         trace: trace_erased::<T>,
         drop_swept: drop_erased::<T>,
-        name: std::any::type_name::<T>,
         layout: Self::LAYOUT,
         slot_bytes: Self::SLOT_BYTES,
         kind: Self::KIND,
@@ -139,10 +137,6 @@ impl TypeInfo {
         // SAFETY: by contract.
         unsafe { (self.drop_swept)(object.payload(self.layout.align())) };
     }
-
-    pub(crate) fn name(&self) -> &'static str {
-        (self.name)()
-    }
 }
 
 /// Codes with this bit are rows of the table; the others are signed distances.
@@ -160,7 +154,7 @@ pub(crate) fn encode(info: &'static TypeInfo) -> u32 {
     let distance = (std::ptr::from_ref(info).expose_provenance() as isize)
         .wrapping_sub(std::ptr::from_ref(&ANCHOR).addr() as isize)
         / UNIT as isize;
-    if distance >= -(1 << 30) && distance < 1 << 30 { distance as u32 & !IN_TABLE } else { far::register(info) }
+    if (-(1 << 30)..1 << 30).contains(&distance) { distance as u32 & !IN_TABLE } else { far::register(info) }
 }
 
 #[inline]
@@ -235,6 +229,6 @@ mod tests {
         for info in [Describe::<u8>::INFO, Describe::<String>::INFO, Describe::<[u64; 9]>::INFO] {
             assert!(std::ptr::eq(decode(encode(info)), info));
         }
-        assert_eq!(decode(encode(Describe::<u8>::INFO)).name(), "u8");
+        assert_eq!(decode(encode(Describe::<u16>::INFO)).layout, Layout::new::<u16>());
     }
 }

@@ -60,11 +60,6 @@ pub(crate) fn name(ptr: NonNull<u8>, len: usize, name: &'static CStr) {
     platform::name(ptr, len, name);
 }
 
-/// Advises the OS to back a range with huge pages, where it can.
-pub(crate) fn huge_pages(ptr: NonNull<u8>, len: usize) {
-    platform::huge_pages(ptr, len);
-}
-
 /// Whether [`heavy_barrier`] reaches every thread by itself from now on; see the module's head.
 pub(crate) fn register_barrier() -> bool {
     let can = !cfg!(any(graphgc_tsan, graphgc_loom, miri)) && platform::register_barrier();
@@ -189,7 +184,6 @@ mod tests {
         unsafe { discard(ptr, MIB) };
         bytes(ptr, MIB).fill(9);
         assert!(bytes(ptr, MIB).iter().all(|byte| *byte == 9));
-        huge_pages(ptr, MIB);
         // SAFETY: nothing else knows the range.
         unsafe { release(ptr, 4 * MIB) };
     }

@@ -113,16 +113,6 @@ pub(super) fn can_name(ptr: NonNull<u8>, len: usize) -> bool {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn huge_pages(ptr: NonNull<u8>, len: usize) {
-    let (start, len) = outwards(ptr, len);
-    // SAFETY: mere advice about a mapping of ours.
-    unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn huge_pages(_: NonNull<u8>, _: usize) {}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn membarrier(command: c_int) -> bool {
     // SAFETY: no pointers; an unknown command or call is refused.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }

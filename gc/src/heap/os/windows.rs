@@ -55,8 +55,6 @@ pub(super) unsafe fn release(ptr: NonNull<u8>, _len: usize) {
 
 pub(super) fn name(_: NonNull<u8>, _: usize, _: &'static CStr) {}
 
-pub(super) fn huge_pages(_: NonNull<u8>, _: usize) {}
-
 pub(super) fn register_barrier() -> bool {
     true
 }

@@ -3,7 +3,7 @@
 //! Iterating over a collection runs no code of users: no hashing, no comparing. A dead collection is emptied by an
 //! iterator whose own drop, which would drop the remaining elements, is reached only when none remain.
 
-use super::{Elements, NoHandles, Trace, Tracer, drop_part, scans, trace_part};
+use super::{Elements, NoHandles, Trace, Tracer, drop_part, scans, sized, trace_part};
 use crate::trace::facts::{Both, Leaf};
 use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque},
@@ -56,6 +56,8 @@ unsafe fn drop_each<T: Trace>(elements: impl Iterator<Item = T>) {
 unsafe impl<T: Trace> Trace for Vec<T> {
     type Info = Elements<T, T::Info>;
 
+    sized!();
+
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         self.as_slice().trace(tracer);
@@ -81,6 +83,8 @@ macro_rules! sequences {
         unsafe impl<T: Trace $(, $hasher: Send + 'static)?> Trace for $name<T $(, $hasher)?> {
             type Info = $info;
 
+            sized!();
+
             fn trace(&self, tracer: &mut Tracer<'_>) {
                 trace_each(self.iter(), tracer);
             }
@@ -101,6 +105,8 @@ macro_rules! maps {
         // SAFETY: as for sequences, with keys and values.
         unsafe impl<K: Trace, V: Trace $(, $hasher: Send + 'static)?> Trace for $name<K, V $(, $hasher)?> {
             type Info = $info;
+
+            sized!();
 
             fn trace(&self, tracer: &mut Tracer<'_>) {
                 trace_entries(self.iter(), tracer);

@@ -1,6 +1,6 @@
 //! Types that hold their parts inline: enums, tuples, arrays, slices, ranges and wrappers.
 
-use super::{NoHandles, Trace, Tracer, drop_part, needs_drop_swept, scans, trace_part};
+use super::{NoHandles, Trace, Tracer, drop_part, needs_drop_swept, scans, sized, trace_part};
 use crate::trace::facts::{Both, Either, Times};
 use std::{
     cmp::Reverse,
@@ -16,6 +16,8 @@ macro_rules! structs {
         // SAFETY: every field is passed to its own `Trace`; the type has no `Drop`.
         unsafe impl<T: Trace> Trace for $name<T> {
             type Info = Times<T::Info, $count>;
+
+            sized!();
 
             #[inline]
             fn trace(&self, tracer: &mut Tracer<'_>) {
@@ -49,6 +51,8 @@ macro_rules! enums {
         // SAFETY: the field of the variant at hand is passed to its own `Trace`; the type has no `Drop`.
         unsafe impl<$($param: Trace),+> Trace for $name<$($param),+> {
             type Info = $info;
+
+            sized!();
 
             #[inline]
             #[allow(unreachable_patterns)]
@@ -85,6 +89,8 @@ enums! {
 // SAFETY: both ends are passed to their own `Trace`; the type has no `Drop`.
 unsafe impl<T: Trace> Trace for RangeInclusive<T> {
     type Info = Times<T::Info, 2>;
+
+    sized!();
 
     fn trace(&self, tracer: &mut Tracer<'_>) {
         trace_part(self.start(), tracer);
@@ -133,6 +139,8 @@ impl<T: NoHandles> NoHandles for [T] {}
 unsafe impl<T: Trace, const N: usize> Trace for [T; N] {
     type Info = Times<T::Info, N>;
 
+    sized!();
+
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         self.as_slice().trace(tracer);
@@ -158,6 +166,8 @@ macro_rules! tuple {
         // SAFETY: every part is passed to its own `Trace`.
         unsafe impl<$($part: Trace),+> Trace for ($($part,)+) {
             type Info = all!($($part)+);
+
+            sized!();
 
             #[inline]
             #[allow(non_snake_case)]

@@ -1,13 +1,19 @@
-//! `Box` and `Cow`.
+//! `Box`, `Cow` and `Arc`.
 
-use super::{Elements, NoHandles, Trace, Tracer, drop_part, trace_part};
-use crate::trace::Unknown;
-use std::{borrow::Cow, mem::ManuallyDrop};
+use super::{Elements, NoHandles, Trace, Tracer, drop_part, sized, trace_part};
+use crate::trace::{Unknown, facts::Leaf, private::drop_untraced};
+use std::{
+    borrow::Cow,
+    mem::{ManuallyDrop, needs_drop},
+    sync::Arc,
+};
 
 // SAFETY: the content is passed to its own `Trace`, and `drop_swept` frees the memory without dropping the content again.
 // The info is that of anything at all if the content needs a drop: a `Box` may hold a `dyn Trait`.
 unsafe impl<T: Trace + ?Sized> Trace for Box<T> {
     type Info = Elements<T, Unknown>;
+
+    sized!();
 
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
@@ -33,6 +39,8 @@ where
 {
     type Info = <B::Owned as Trace>::Info;
 
+    sized!();
+
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         if let Cow::Owned(owned) = self {
@@ -50,3 +58,25 @@ where
 }
 
 impl<B: ToOwned<Owned: NoHandles> + ?Sized> NoHandles for Cow<'_, B> {}
+
+// SAFETY: handles in it stay counted, since others may share them, and the drop counts them down; it is `Send`.
+unsafe impl<T: ?Sized + Send + Sync + 'static> Trace for Arc<T> {
+    type Info = Leaf<Self>;
+
+    sized!();
+
+    #[inline]
+    fn trace(&self, _: &mut Tracer<'_>) {}
+
+    unsafe fn drop_swept(&mut self) {
+        if needs_drop::<T>() {
+            // SAFETY: by contract; it is `Send`.
+            unsafe { drop_untraced(self) };
+        } else {
+            // SAFETY: by contract nobody uses the value again.
+            unsafe { std::ptr::drop_in_place(self) };
+        }
+    }
+}
+
+impl<T: ?Sized> NoHandles for Arc<T> {}

@@ -12,7 +12,7 @@ use std::{
     num::NonZero,
     ops::RangeFull,
     path::{Path, PathBuf},
-    sync::{self, Arc, Barrier, Condvar, Once, atomic},
+    sync::{self, Barrier, Condvar, Once, atomic},
     thread::{Thread, ThreadId},
     time::{Duration, Instant, SystemTime},
 };
@@ -55,11 +55,7 @@ leaf! {
     {H: 'static} BuildHasherDefault<H>,
 }
 
-// Shared ownership: handles inside stay counted.
-leaf! {
-    {T: ?Sized + Send + Sync + 'static} Arc<T>,
-    {T: ?Sized + Send + Sync + 'static} sync::Weak<T>,
-}
+leaf!({T: ?Sized + Send + Sync + 'static} sync::Weak<T>);
 
 macro_rules! fn_pointers {
     ($($arg:ident)*) => {

@@ -63,13 +63,32 @@ impl<T: ?Sized, I: Info> Info for Elements<T, I> {
     type Behind = Elements<T, I::Behind>;
 }
 
+/// The part of an implementation of `Trace` that is the same for every type with a size.
+macro_rules! sized {
+    () => {
+        #[inline]
+        fn slot_facts(&self) -> Option<$crate::trace::SlotFacts> {
+            Some($crate::trace::SlotFacts::of::<Self>())
+        }
+    };
+}
+use sized;
+
 /// Implements `Trace` and `NoHandles` for leaves: `leaf! { {generics} Type, … }`. The second form is for types that own
 /// memory of std's and nothing else, the third for types that have no size, and so no info.
 macro_rules! leaf {
     ($({$($generics:tt)*} $ty:ty),* $(,)?) => {
-        $(leaf!(@ {$($generics)*} $ty, { type Info = $crate::trace::facts::Leaf<Self>; });)*
+        $(leaf!(@ {$($generics)*} $ty, {
+            type Info = $crate::trace::facts::Leaf<Self>;
+            $crate::trace::impls::sized!();
+        });)*
     };
-    (owned $($ty:ty),* $(,)?) => { $(leaf!(@ {} $ty, { type Info = $crate::trace::facts::OwnedMemory; });)* };
+    (owned $($ty:ty),* $(,)?) => {
+        $(leaf!(@ {} $ty, {
+            type Info = $crate::trace::facts::OwnedMemory;
+            $crate::trace::impls::sized!();
+        });)*
+    };
     (unsized $($ty:ty),* $(,)?) => { $(leaf!(@ {} $ty, {});)* };
     (@ {$($generics:tt)*} $ty:ty, {$($info:tt)*}) => {
         // SAFETY: no handles that a trace must visit (any that hide in it are counted, and its drop counts them down);

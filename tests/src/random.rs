@@ -1,0 +1,56 @@
+//! Random numbers that can be had again, and the seeds of a run.
+
+/// A small generator: the same seed gives the same numbers everywhere.
+#[derive(Clone, Debug)]
+pub struct Random {
+    state: u64,
+}
+
+impl Random {
+    /// A generator for this seed.
+    pub fn new(seed: u64) -> Self {
+        Random { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D }
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// The seed in the variable `GRAPHGC_SEED`, or the given ones.
+///
+/// # Panics
+/// If the variable holds no number.
+pub fn seeds(default: &[u64]) -> Vec<u64> {
+    match std::env::var("GRAPHGC_SEED") {
+        Ok(seed) => vec![seed.trim().parse().expect("GRAPHGC_SEED is not a number")],
+        Err(_) => default.to_vec(),
+    }
+}
+
+/// Says which seed was running if the test fails.
+#[must_use = "watches as long as it lives"]
+pub struct Replay(pub u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed with seed {0}; to see it again set GRAPHGC_SEED={0}", self.0);
+        }
+    }
+}
