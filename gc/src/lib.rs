@@ -77,7 +77,23 @@ pub mod testing;
 #[cfg(not(graphgc_loom))]
 pub mod trace;
 
+// The protocol types alone, and their models.
 #[cfg(graphgc_loom)]
+mod cell {
+    pub(crate) mod edge_word;
+    pub(crate) mod lock;
+    pub(crate) mod parking;
+}
+#[cfg(graphgc_loom)]
+mod heap {
+    pub(crate) mod header;
+    pub(crate) mod os;
+}
+#[cfg(graphgc_loom)]
+mod mutator {
+    pub(crate) mod gate;
+}
+#[cfg(all(graphgc_loom, test))]
 mod models;
 
 #[cfg(not(graphgc_loom))]

@@ -3,10 +3,7 @@
 //! All of it runs after the operation in which a thread got a new run of slots, never inside one.
 
 use super::{grey::GREY, mark::Marker, pacer::PACER, worker::WORKER};
-use crate::{
-    mutator::record::WORLD,
-    observe::stats::TOTALS,
-};
+use crate::{mutator::record::WORLD, observe::stats::TOTALS};
 use std::time::{Duration, Instant};
 
 /// The least an assist marks once it begins, in bytes.

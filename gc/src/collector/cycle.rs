@@ -14,7 +14,7 @@ use crate::{
     heap::HEAP,
     mutator::{
         pin::PinsHeld,
-        record::{WORLD, records, update_all},
+        record::{WORLD, records, stop_the_world, update_all},
     },
     observe::stats::TOTALS,
 };
@@ -43,7 +43,7 @@ pub(super) fn run(config: &Config) {
 /// S1.
 fn begin_marking() {
     let begun = Instant::now();
-    WORLD.stop(records().map(|record| &record.gate));
+    stop_the_world();
     WORLD.change_phase(true);
     TOTALS.s1_took(begun.elapsed());
     PACER.marking_begins();
@@ -96,7 +96,7 @@ fn wait_for_others(pins: &PinsHeld) {
 /// S2, if nothing is grey anywhere: then the world is stopped, as it stays until `end_marking`. Otherwise marking resumes.
 fn try_end() -> bool {
     TOTALS.s2_begins();
-    WORLD.stop(records().map(|record| &record.gate));
+    stop_the_world();
     let mut grey = !GREY.is_idle() || any_releasing();
     for record in records() {
         // SAFETY: the world is stopped.

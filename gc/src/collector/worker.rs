@@ -14,7 +14,10 @@ use crate::{
 };
 use once_cell::sync::OnceCell;
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 

@@ -6,7 +6,12 @@
 //! A span leaves a list before anyone works on it, so a span has one owner at any time. Spans with no room for another
 //! object wait in `full` for the next sweep.
 
-use super::{arena::PAGE_SIZE, kind::Kind, size_class::CLASS_COUNT, span::{Place, Span}};
+use super::{
+    arena::PAGE_SIZE,
+    kind::Kind,
+    size_class::CLASS_COUNT,
+    span::{Place, Span},
+};
 use crate::sync::{Mutex, lock};
 
 /// Span classes: a size class (0: large) of one kind.

@@ -184,7 +184,15 @@ impl Span {
     }
 
     /// Sets a fresh run up for slots of `slot_size` bytes from `first_slot` on, with no object in it, as swept for `cycle`.
-    pub(crate) fn format(&self, class: usize, kind: Kind, first_slot: usize, slot_size: usize, slots: usize, cycle: u32) {
+    pub(crate) fn format(
+        &self,
+        class: usize,
+        kind: Kind,
+        first_slot: usize,
+        slot_size: usize,
+        slots: usize,
+        cycle: u32,
+    ) {
         self.class.store(class as u8, Ordering::Relaxed);
         self.kind.store(kind.index() as u8, Ordering::Relaxed);
         self.first_slot.store(first_slot, Ordering::Relaxed);

@@ -20,13 +20,14 @@
 //! sees `active` clear; opening the gate releases what the next operation acquires with the world word.
 //!
 //! After S1 and S2 every record must be brought up to date before it is used in the new phase. The thread does it when it next enters, or
-//! the collector on its behalf, whoever comes first, under the record's lock (`mutator::record`). The collector may,
+//! the collector on its behalf, whoever comes first, under the record's lock ([`Gated`]). The collector may,
 //! because a thread whose `seen` is old cannot be past the comparison: whatever operation it was in before has ended (the stop waited for it).
 
 use crate::{
     heap::os,
     sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, lock, yield_now},
 };
+use std::cell::UnsafeCell;
 
 const STOP: usize = 1;
 const MARKING: usize = 2;
@@ -207,6 +208,54 @@ impl Gate {
     /// Says that the record is up to date with `phase`. Whoever holds the record's lock and updated it calls this.
     pub(crate) fn set_seen(&self, phase: Phase) {
         self.seen.store(phase.0, Ordering::Release);
+    }
+}
+
+/// What a thread owns inside the collector, behind its gate.
+///
+/// Who may touch the content: the thread, in an operation whose phase the record has seen; or whoever holds `updating` and finds that the record
+/// has *not* seen the current phase. The two exclude each other as the module's head says, and the lock excludes two updaters. With the world stopped
+/// the collector may, too.
+pub(crate) struct Gated<L> {
+    pub(crate) gate: Gate,
+    updating: Mutex<()>,
+    content: UnsafeCell<L>,
+}
+
+// SAFETY: `content` is guarded as said above; the rest is atomic or a lock.
+unsafe impl<L: Send> Sync for Gated<L> {}
+
+impl<L> Gated<L> {
+    /// A record whose content is made for `phase`.
+    pub(crate) fn new(phase: Phase, content: L) -> Self {
+        Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content) }
+    }
+
+    /// Enters an operation; `flush` empties a content that was made for an earlier phase.
+    #[inline]
+    pub(crate) fn enter(&self, world: &World, flush: impl Fn(&mut L)) -> Phase {
+        self.gate.enter(world, |phase| self.update(phase, &flush))
+    }
+
+    /// Brings the content up to date with `phase`, if nobody has yet: all that is in it belongs to the phase before.
+    pub(crate) fn update(&self, phase: Phase, flush: impl Fn(&mut L)) {
+        let _updating = lock(&self.updating);
+        if !self.gate.has_seen(phase) {
+            // SAFETY: we hold the lock and the record has not seen the phase.
+            flush(unsafe { self.content() });
+            self.gate.set_seen(phase);
+        }
+    }
+
+    /// The content.
+    ///
+    /// # Safety
+    /// The caller is one of those named above, and holds no other reference to it.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "guarded by the protocol of the gate")]
+    pub(crate) unsafe fn content(&self) -> &mut L {
+        // SAFETY: by contract.
+        unsafe { &mut *self.content.get() }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::{
     gate::Phase,
-    record::{Local, Record, WORLD},
+    record::{Local, Record},
 };
 use crate::{
     collector::grey,
@@ -58,7 +58,7 @@ impl Operation {
 
     #[inline]
     fn enter_with(record: &'static Record, temporary: bool) -> Operation {
-        let phase = record.gate.enter(&WORLD, |phase| record.update(phase));
+        let phase = record.enter();
         Operation { record, phase, temporary, not_send: PhantomData }
     }
 
@@ -132,7 +132,7 @@ impl Operation {
 impl Drop for Operation {
     #[inline]
     fn drop(&mut self) {
-        self.record.gate.leave();
+        self.record.leave();
         if self.temporary {
             self.record.unregister();
         }

@@ -1,22 +1,20 @@
 //! One thread's record: its gate, its allocation cache, its candidate roots and its grey objects.
 //!
-//! Who may touch the local part: the thread, in an operation whose phase the record has seen; or whoever holds the record's lock and finds
-//! that the record has *not* seen the current phase. The two exclude each other (see `mutator::gate`), and the lock excludes
-//! two updaters. With the world stopped the collector may look at it, too.
+//! The gate says who may touch the rest (`mutator::gate`).
 //!
 //! Records are linked into a list when they are made and never leave it; the record of a thread that has ended is used
 //! again by another. Their memory comes from the OS directly.
 
 use super::{
     candidates::Candidates,
-    gate::{Gate, Phase, World},
+    gate::{Gated, Phase, World},
 };
 use crate::{
     collector::grey::GreyBuffer,
     heap::{HEAP, cache::Cache, os},
     sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock},
 };
-use std::{cell::UnsafeCell, ptr::null_mut};
+use std::ptr::null_mut;
 
 /// The world of the process.
 pub(crate) static WORLD: World = World::new();
@@ -33,23 +31,16 @@ struct Registry {
 /// What a thread owns inside the collector.
 #[repr(align(128))]
 pub(crate) struct Record {
-    pub(crate) gate: Gate,
-    local: UnsafeCell<Local>,
-    updating: Mutex<()>,
+    gated: Gated<Local>,
     in_use: AtomicBool,
     next: AtomicPtr<Record>,
 }
-
-// SAFETY: `local` is guarded as the module's head says; the rest is atomic or a lock.
-unsafe impl Sync for Record {}
 
 /// The part of a record that its thread uses without synchronisation.
 pub(crate) struct Local {
     pub(crate) cache: Cache,
     pub(crate) candidates: Candidates,
     pub(crate) grey: GreyBuffer,
-    /// Bytes allocated that assists have not paid for yet.
-    pub(crate) debt: usize,
 }
 
 impl Record {
@@ -65,21 +56,12 @@ impl Record {
     fn create() -> &'static Record {
         let size = size_of::<Record>().next_multiple_of(crate::heap::arena::PAGE_SIZE);
         let memory = os::reserve(size, align_of::<Record>()).filter(|memory| os::commit(*memory, size));
-        let Some(memory) = memory else {
-            std::alloc::handle_alloc_error(std::alloc::Layout::new::<Record>())
-        };
+        let Some(memory) = memory else { std::alloc::handle_alloc_error(std::alloc::Layout::new::<Record>()) };
         os::name(memory, size, c"graphgc thread");
         let memory = memory.cast::<Record>();
         // A phase from before is fine: the first operation, or the collector, updates the record.
         let record = Record {
-            gate: Gate::new(WORLD.phase()),
-            local: UnsafeCell::new(Local {
-                cache: Cache::new(),
-                candidates: Candidates::new(),
-                grey: GreyBuffer::new(),
-                debt: 0,
-            }),
-            updating: Mutex::new(()),
+            gated: Gated::new(WORLD.phase(), Local::new()),
             in_use: AtomicBool::new(false),
             next: AtomicPtr::new(REGISTRY.first.load(Ordering::Relaxed)),
         };
@@ -94,43 +76,48 @@ impl Record {
 
     /// Takes back the record of a thread that ends, or of an operation that had to borrow one.
     pub(crate) fn unregister(&'static self) {
-        self.gate.enter(&WORLD, |phase| self.update(phase));
+        self.enter();
         // SAFETY: in an operation whose phase the record has seen.
         unsafe { self.local() }.flush();
-        self.gate.leave();
+        self.leave();
         let _changes = lock(&REGISTRY.changes);
         self.in_use.store(false, Ordering::Relaxed);
     }
 
-    /// Brings the record up to date with `phase`, if nobody has yet: everything in it belongs to the phase before.
-    pub(crate) fn update(&self, phase: Phase) {
-        let _updating = lock(&self.updating);
-        if !self.gate.has_seen(phase) {
-            // SAFETY: we hold the lock and the record has not seen the phase.
-            unsafe { self.local() }.flush();
-            self.gate.set_seen(phase);
-        }
+    /// Enters an operation.
+    #[inline]
+    pub(crate) fn enter(&self) -> Phase {
+        self.gated.enter(&WORLD, Local::flush)
+    }
+
+    /// Leaves it.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.gated.gate.leave();
     }
 
     /// The local part.
     ///
     /// # Safety
-    /// The caller is one of those that the module's head names, and holds no other reference to it.
+    /// As for `Gated::content`.
     #[inline]
-    #[expect(clippy::mut_from_ref, reason = "guarded by the protocol in the module's head")]
+    #[expect(clippy::mut_from_ref, reason = "guarded by the protocol of the gate")]
     pub(crate) unsafe fn local(&self) -> &mut Local {
         // SAFETY: by contract.
-        unsafe { &mut *self.local.get() }
+        unsafe { self.gated.content() }
     }
 }
 
 impl Local {
+    fn new() -> Self {
+        Local { cache: Cache::new(), candidates: Candidates::new(), grey: GreyBuffer::new() }
+    }
+
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.
     fn flush(&mut self) {
         self.cache.flush(&HEAP);
         self.candidates.flush();
         self.grey.flush();
-        self.debt = 0;
     }
 }
 
@@ -144,9 +131,14 @@ pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
     })
 }
 
+/// Shuts the gate and waits until no thread is in an operation. The collector alone calls this.
+pub(crate) fn stop_the_world() {
+    WORLD.stop(records().map(|record| &record.gated.gate));
+}
+
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
 pub(crate) fn update_all(phase: Phase) {
-    records().for_each(|record| record.update(phase));
+    records().for_each(|record| record.gated.update(phase, Local::flush));
 }
 
 /// The number of threads that have a record.

@@ -1,11 +1,6 @@
 //! Running totals and the public statistics made from them.
 
-use crate::{
-    collector::pacer::PACER,
-    heap::HEAP,
-    mutator::record::registered_threads,
-    sync::lock_std,
-};
+use crate::{collector::pacer::PACER, heap::HEAP, mutator::record::registered_threads, sync::lock_std};
 use std::{
     sync::{
         Mutex,

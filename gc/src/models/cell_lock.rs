@@ -1,0 +1,193 @@
+//! L4, the part of the lock: writers, readers and the marker in one cell.
+
+use super::{explore, free, object};
+use crate::{
+    cell::lock::{Attempt, CellLock, Entered},
+    heap::header::{Filtered, Object},
+};
+use loom::{cell::UnsafeCell, sync::Arc, thread};
+
+/// A cell whose content is one handle, or none, to `target`.
+struct Model {
+    lock: CellLock,
+    content: UnsafeCell<Option<Object>>,
+}
+
+// SAFETY: what the model is there to find out; loom reports every access that is not ordered.
+unsafe impl Sync for Model {}
+
+fn up(object: Object) {
+    // SAFETY: the model frees its objects at its end.
+    unsafe { object.roots() }.up();
+}
+
+fn down(object: Object) {
+    // SAFETY: as above.
+    unsafe { object.roots() }.down();
+}
+
+fn model(target: Object, claimed: bool) -> Arc<Model> {
+    let lock = CellLock::new();
+    if claimed {
+        lock.set_claimed();
+    }
+    Arc::new(Model { lock, content: UnsafeCell::new(Some(target)) })
+}
+
+impl Model {
+    /// Opens the cell for writing as `cell::open` does, in one operation or in slices.
+    fn write(&self, in_slices: bool) -> Option<Object> {
+        loop {
+            match self.lock.try_write_counted() {
+                Attempt::Held => break,
+                Attempt::Claimed if self.lock.try_write_claimed() => {
+                    self.release(in_slices);
+                    break;
+                }
+                Attempt::Claimed => {}
+                Attempt::MarkerInside => self.lock.wait_for_marker(),
+                Attempt::Busy => self.lock.wait_to_write(),
+            }
+        }
+        // SAFETY: loom checks.
+        let taken = self.content.with_mut(|content| unsafe { (*content).take() });
+        self.lock.end_write();
+        taken
+    }
+
+    fn release(&self, in_slices: bool) {
+        if in_slices {
+            self.lock.admit_marker();
+        }
+        // SAFETY: loom checks.
+        self.content.with(|content| unsafe { *content }).into_iter().for_each(up);
+        if in_slices { self.lock.finish_release() } else { self.lock.content_counted() }
+    }
+
+    /// The marker's visit, as `collector::mark` does it.
+    fn mark(&self, give_up: bool) {
+        let Some(entered) = self.lock.enter_marker() else { return };
+        // SAFETY: loom checks.
+        let object = self.content.with(|content| unsafe { *content });
+        let mut claimed = entered == Entered::Counted;
+        if claimed {
+            object.into_iter().for_each(down);
+            if give_up && self.lock.is_marker_awaited() {
+                object.into_iter().for_each(up);
+                claimed = false;
+            }
+        }
+        self.lock.leave_marker(claimed);
+    }
+
+    fn read(&self) -> Option<Object> {
+        self.lock.read();
+        // SAFETY: loom checks.
+        let object = self.content.with(|content| unsafe { *content });
+        object.into_iter().for_each(up);
+        self.lock.end_read();
+        object
+    }
+}
+
+fn count(object: Object) -> usize {
+    // SAFETY: as above.
+    let roots = unsafe { object.roots() };
+    let mut count = 0;
+    while roots.filter() != Filtered::NotARoot {
+        roots.down();
+        count += 1;
+    }
+    count
+}
+
+/// A writer that takes the handle out owns exactly one count, whether the marker came before, in between or after, and the two never access the
+/// content at once.
+///
+/// Breaks if the marker may enter a write-held cell, or if leaving does not set the flag in the step that ends its stay.
+#[test]
+fn writer_beside_marker() {
+    for claimed in [false, true] {
+        for in_slices in [false, true] {
+            explore(move || {
+                let target = object(u32::from(!claimed));
+                let cell = model(target, claimed);
+                let marker = thread::spawn({
+                    let cell = cell.clone();
+                    move || cell.mark(false)
+                });
+                let taken = cell.write(in_slices);
+                marker.join().unwrap();
+                assert_eq!(taken, Some(target));
+                assert_eq!(count(target), 1);
+                free(target);
+            });
+        }
+    }
+}
+
+/// A marker that gives up for a waiting writer leaves the content counted, and the writer wakes.
+///
+/// Breaks if a writer could note that it waits after the marker has left: nobody would wake it.
+#[test]
+fn writer_beside_marker_that_gives_up() {
+    explore(|| {
+        let target = object(1);
+        let cell = model(target, false);
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || {
+                cell.mark(true);
+                cell.mark(true);
+            }
+        });
+        let taken = cell.write(false);
+        marker.join().unwrap();
+        assert_eq!(taken, Some(target));
+        assert_eq!(count(target), 1);
+        free(target);
+    });
+}
+
+/// Readers see the content while the marker claims it, and a writer excludes both.
+#[test]
+fn reader_beside_writer_and_marker() {
+    explore(|| {
+        let target = object(1);
+        let cell = model(target, false);
+        let reader = thread::spawn({
+            let cell = cell.clone();
+            move || cell.read()
+        });
+        let writer = thread::spawn({
+            let cell = cell.clone();
+            move || cell.write(false)
+        });
+        cell.mark(false);
+        let read = reader.join().unwrap();
+        assert_eq!(writer.join().unwrap(), Some(target));
+        assert_eq!(count(target), 1 + usize::from(read.is_some()));
+        free(target);
+    });
+}
+
+/// Two writers and a reader all get their turn: nobody stays parked.
+///
+/// Breaks if unlocking looks for parked threads before it gives the lock up.
+#[test]
+fn everyone_gets_the_lock() {
+    explore(|| {
+        let target = object(1);
+        let cell = model(target, false);
+        let others = [true, false].map(|writes| {
+            let cell = cell.clone();
+            thread::spawn(move || if writes { cell.write(false) } else { cell.read() })
+        });
+        let mine = cell.write(false);
+        let [first, second] = others.map(|thread| thread.join().unwrap());
+        let taken = [mine, first].into_iter().flatten().count();
+        assert_eq!(taken, 1, "one of the writers found the handle");
+        assert_eq!(count(target), 1 + usize::from(second.is_some()));
+        free(target);
+    });
+}

@@ -1,0 +1,135 @@
+//! L3, the part of the word: `GcCell` against the marker's claim and a marker that undoes it.
+
+use super::{explore, free, object};
+use crate::{
+    cell::edge_word::{Claimed, EdgeWord},
+    heap::header::Object,
+};
+use loom::{sync::Arc, thread};
+
+fn up(object: Object) {
+    // SAFETY: the model frees its objects at its end.
+    unsafe { object.roots() }.up();
+}
+
+fn down(object: Object) {
+    // SAFETY: as above.
+    unsafe { object.roots() }.down();
+}
+
+/// The number of counted handles, by letting them go until filtering says that there is none.
+fn count(object: Object) -> usize {
+    // SAFETY: as above.
+    let roots = unsafe { object.roots() };
+    let mut count = 0;
+    while roots.filter() != crate::heap::header::Filtered::NotARoot {
+        roots.down();
+        count += 1;
+    }
+    count
+}
+
+/// `GcCell::take`, as the mutator does it in its operation. The caller gets a counted handle.
+fn take(cell: &EdgeWord) -> Option<Object> {
+    let mut seen = cell.read();
+    loop {
+        match cell.exchange(seen, None) {
+            Ok(()) => {
+                if !seen.is_counted() {
+                    seen.object().into_iter().for_each(up);
+                }
+                return seen.object();
+            }
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// The marker's visit.
+fn claim(cell: &EdgeWord) {
+    if let (Some(object), Claimed::ByUs) = cell.claim() {
+        down(object);
+    }
+}
+
+/// Counts stay exact when a counted edge is taken out while the marker claims it.
+///
+/// Breaks if either side changes the flag apart from the pointer: the marker would count down a handle that the taker has become
+/// the owner of.
+#[test]
+fn take_beside_claim() {
+    explore(|| {
+        let target = object(1);
+        let cell = Arc::new(EdgeWord::new(Some(target)));
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || claim(&cell)
+        });
+        let taken = take(&cell);
+        marker.join().unwrap();
+        assert_eq!(taken, Some(target));
+        assert_eq!(count(target), 1, "the taker owns the only handle");
+        free(target);
+    });
+}
+
+/// Counts stay exact when an edge is taken out while a marker that gives up counts it back.
+///
+/// Breaks if the count is added after the flag is set: the taker drops its handle first, and the count goes below zero.
+#[test]
+fn take_and_drop_beside_release() {
+    explore(|| {
+        let target = object(0);
+        let cell = Arc::new(EdgeWord::new(Some(target)));
+        cell.claim();
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || cell.release(up, down)
+        });
+        if let Some(object) = take(&cell) {
+            down(object);
+        }
+        marker.join().unwrap();
+        assert!(cell.read().is_counted() && cell.read().object().is_none());
+        assert_eq!(count(target), 0);
+        free(target);
+    });
+}
+
+/// Two threads exchange edges of one cell while the marker claims it; whatever the order, each object has as many counts as handles.
+#[test]
+fn two_writers_beside_claim() {
+    explore(|| {
+        let (first, second) = (object(1), object(1));
+        let cell = Arc::new(EdgeWord::new(Some(first)));
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || claim(&cell)
+        });
+        let taker = thread::spawn({
+            let cell = cell.clone();
+            move || take(&cell)
+        });
+        // `GcCell::replace`: `second` goes in.
+        let mut seen = cell.read();
+        while let Err(now) = cell.exchange(seen, Some(second)) {
+            seen = now;
+        }
+        if !seen.is_counted() {
+            down(second);
+            seen.object().into_iter().for_each(up);
+        }
+        marker.join().unwrap();
+        let taken = taker.join().unwrap();
+        let left = cell.read();
+        let handles = |object| {
+            usize::from(taken == Some(object))
+                + usize::from(seen.object() == Some(object))
+                + usize::from(left.is_counted() && left.object() == Some(object))
+        };
+        let expected = (handles(first), handles(second));
+        assert_eq!((count(first), count(second)), expected);
+        free(first);
+        free(second);
+    });
+}

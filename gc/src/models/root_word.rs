@@ -1,0 +1,152 @@
+//! L2: going from 0 to 1, filtering, and the root scan.
+
+use super::{explore, free, object};
+use crate::heap::header::{Filtered, Object};
+use loom::{
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// Buffers and log as plain lists: what is modelled is the word.
+#[derive(Default)]
+struct Lists {
+    candidates: Mutex<Vec<Object>>,
+    log: Mutex<Vec<Object>>,
+}
+
+impl Lists {
+    /// `Gc::clone`, in so far as it is about roots.
+    fn clone_handle(&self, object: Object) {
+        // SAFETY: the model frees its objects at its end.
+        if unsafe { object.roots() }.up().must_log() {
+            self.candidates.lock().unwrap().push(object);
+        }
+    }
+
+    /// A thread's full buffer is filtered.
+    fn filter(&self) {
+        let taken = std::mem::take(&mut *self.candidates.lock().unwrap());
+        for object in taken {
+            // SAFETY: as above.
+            if unsafe { object.roots() }.filter() == Filtered::Logged {
+                self.log.lock().unwrap().push(object);
+            }
+        }
+    }
+
+    /// The root scan of the log.
+    fn scan(&self) {
+        let taken = std::mem::take(&mut *self.log.lock().unwrap());
+        for object in taken {
+            // SAFETY: as above.
+            if unsafe { object.roots() }.keep_logged() {
+                self.log.lock().unwrap().push(object);
+            }
+        }
+    }
+
+    fn entries(&self) -> usize {
+        self.candidates.lock().unwrap().len() + self.log.lock().unwrap().len()
+    }
+}
+
+/// R1: after any mix of clones, drops, filtering and scanning, an object with a counted handle has an entry.
+///
+/// Breaks if the scan clears `in_log` with a store instead of a compare-and-swap from a count of 0: a clone in between saw the bit
+/// set, logged nothing, and loses the entry.
+#[test]
+fn a_root_keeps_an_entry() {
+    explore(|| {
+        let target = object(1);
+        let lists = Arc::new(Lists::default());
+        // Logged, and its only handle dropped: the entry is stale.
+        lists.candidates.lock().unwrap().push(target);
+        lists.filter();
+        // SAFETY: as above.
+        unsafe { target.roots() }.down();
+        let mutator = thread::spawn({
+            let lists = lists.clone();
+            move || lists.clone_handle(target)
+        });
+        lists.scan();
+        mutator.join().unwrap();
+        assert!(lists.entries() >= 1, "a root without an entry");
+        free(target);
+    });
+}
+
+/// R1 with a drop and a second clone by another thread, and filtering beside the scan.
+///
+/// Breaks if filtering decides by a count it read before its compare-and-swap of the bit.
+#[test]
+fn filtering_beside_clones_and_drops() {
+    explore(|| {
+        let target = object(1);
+        let lists = Arc::new(Lists::default());
+        lists.candidates.lock().unwrap().push(target);
+        let mutator = thread::spawn({
+            let lists = lists.clone();
+            move || {
+                // SAFETY: as above.
+                unsafe { target.roots() }.down();
+                lists.clone_handle(target);
+            }
+        });
+        lists.filter();
+        lists.scan();
+        mutator.join().unwrap();
+        assert!(lists.entries() >= 1, "a root without an entry");
+        free(target);
+    });
+}
+
+/// An object is in the log at most once: its entry owns the bit.
+///
+/// Breaks if filtering sets the bit without compare-and-swap: two threads would both believe that they had set it.
+#[test]
+fn one_log_entry_per_object() {
+    explore(|| {
+        let target = object(2);
+        let first = Arc::new(Lists::default());
+        let second = Arc::new(Lists::default());
+        first.candidates.lock().unwrap().push(target);
+        second.candidates.lock().unwrap().push(target);
+        let other = thread::spawn({
+            let second = second.clone();
+            move || second.filter()
+        });
+        first.filter();
+        other.join().unwrap();
+        assert_eq!(first.entries() + second.entries(), 1);
+        free(target);
+    });
+}
+
+/// Everything done through a handle happens before whoever reads the zero that its drop leaves.
+///
+/// Breaks if counting down were relaxed.
+#[test]
+fn a_zero_orders_the_last_use() {
+    explore(|| {
+        let target = object(1);
+        let payload = Arc::new(loom::cell::UnsafeCell::new(0));
+        let user = thread::spawn({
+            let payload = payload.clone();
+            move || {
+                payload.with_mut(|payload| {
+                    // SAFETY: loom checks.
+                    unsafe { *payload = 1 };
+                });
+                // SAFETY: as above.
+                unsafe { target.roots() }.down();
+            }
+        });
+        // SAFETY: as above.
+        if unsafe { target.roots() }.filter() == Filtered::NotARoot {
+            // SAFETY: loom checks.
+            payload.with(|payload| assert_eq!(unsafe { *payload }, 1));
+        }
+        user.join().unwrap();
+        free(target);
+    });
+}
