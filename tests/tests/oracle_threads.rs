@@ -12,11 +12,14 @@ use graphgc_tests::{
 use std::{
     collections::{BTreeMap, HashSet},
     mem,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
-const OPERATIONS: usize = 30_000;
+const OPERATIONS: usize = 12_000;
 const SEEDS: [u64; 3] = [1, 2, 3];
 const MOST_ROOTS: usize = 24;
 const MOST_ELEMENTS: usize = 8;
@@ -441,6 +444,15 @@ fn reachable(roots: impl IntoIterator<Item = Any>) -> (HashSet<u32>, HashSet<u32
     (leaves, plain)
 }
 
+/// Runs something however a scope is left.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
 #[test]
 fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
     Config::new().min_heap(64 << 10).growth(25).workers(2).install().unwrap();
@@ -453,8 +465,12 @@ fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
         let mut roots: Vec<Vec<Any>> = Vec::new();
         // Each round goes on with the graph that the one before has left.
         for (round, count) in [2, 8, 4, 1].into_iter().enumerate() {
+            let running = AtomicBool::new(true);
             let ended: Vec<_> = thread::scope(|scope| {
-                let running: Vec<_> = (0..count)
+                let _end = OnDrop(|| running.store(false, Relaxed));
+                // One cycle after the other, so that threads and collector meet all the time.
+                scope.spawn(|| while running.load(Relaxed) { collect(); });
+                let programs: Vec<_> = (0..count)
                     .map(|number| {
                         let (roots, hub) = (roots.pop().unwrap_or_default(), &hub);
                         let random = Random::new(seed * 1000 + round as u64 * 100 + number);
@@ -465,7 +481,7 @@ fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
                         })
                     })
                     .collect();
-                running.into_iter().map(|thread| thread.join().expect("a program failed")).collect()
+                programs.into_iter().map(|thread| thread.join().expect("a program failed")).collect()
             });
             let mut plain = 0;
             for (left, leaves, number) in ended {

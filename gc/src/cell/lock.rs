@@ -34,6 +34,9 @@ const READERS: u32 = !(READER - 1);
 /// Something keeps a new writer out.
 const HELD: u32 = WRITER | RELEASING | READERS;
 
+/// Looks at a lock that is held before its thread parks.
+const SPINS: usize = 100;
+
 /// See the module's head.
 pub(crate) struct CellLock(AtomicU32);
 
@@ -194,12 +197,28 @@ impl CellLock {
     /// Blocks, parked, until the lock may be free for writing.
     #[cold]
     pub(crate) fn wait_to_write(&self) {
-        self.park(HELD, WRITER_QUEUED);
+        if !self.spin_while(HELD) {
+            self.park(HELD, WRITER_QUEUED);
+        }
+    }
+
+    /// Waits for a moment without parking. True if none of `bits` is set any more.
+    fn spin_while(&self, bits: u32) -> bool {
+        for _ in 0..if cfg!(graphgc_loom) { 0 } else { SPINS } {
+            if self.0.load(Ordering::Relaxed) & bits == 0 {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
     }
 
     /// Blocks, parked, until no marker is inside. Outside any operation.
     #[cold]
     pub(crate) fn wait_for_marker(&self) {
+        if self.spin_while(MARKER) {
+            return;
+        }
         // The bit is set only while a marker is inside, so that leaving can clear both in one step and knows of every waiter.
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {

@@ -1,6 +1,6 @@
 //! L3, the part of the word: `GcCell` against the marker's claim and a marker that undoes it.
 
-use super::{explore, free, object};
+use super::{explore, explore_bounded, free, object};
 use crate::{
     cell::edge_word::{Claimed, EdgeWord},
     heap::header::Object,
@@ -99,7 +99,7 @@ fn take_and_drop_beside_release() {
 /// Two threads exchange edges of one cell while the marker claims it; whatever the order, each object has as many counts as handles.
 #[test]
 fn two_writers_beside_claim() {
-    explore(|| {
+    explore_bounded(2, || {
         let (first, second) = (object(1), object(1));
         let cell = Arc::new(EdgeWord::new(Some(first)));
         let marker = thread::spawn({

@@ -1,0 +1,91 @@
+//! Cyclic garbage of many gigabytes in little memory: the heap grows no further than what lives asks for, however fast
+//! threads allocate.
+
+use graphgc::{Gc, GcCell, Trace, stats};
+use graphgc_tests::process::{alone, peak_memory};
+use std::thread;
+
+const TOTAL: u64 = 10 << 30;
+const MOST_RESIDENT: u64 = 256 << 20;
+
+/// Two of them make a cycle. Two kilobytes each, so that the collector rather than the test's own loop is what takes time.
+#[derive(Trace)]
+struct Node {
+    other: GcCell<Option<Gc<Node>>>,
+    payload: [u64; 253],
+}
+
+fn make_cycle(number: u64) {
+    let one = Gc::new(Node { other: GcCell::new(None), payload: [number; 253] });
+    let two = Gc::new(Node { other: GcCell::new(Some(one.clone())), payload: [number; 253] });
+    one.other.set(Some(two));
+    assert_eq!(one.payload[252], number);
+}
+
+/// Allocates cycles until the process has allocated `TOTAL`, checking now and then that the heap stays small.
+fn allocate_and_forget() {
+    let mut number = 0;
+    loop {
+        for _ in 0..4096 {
+            number += 1;
+            make_cycle(number);
+        }
+        let stats = stats();
+        assert!(stats.span_bytes < MOST_RESIDENT, "{stats:?}");
+        if stats.total_bytes >= TOTAL {
+            return;
+        }
+    }
+}
+
+fn with_threads(count: usize) {
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(allocate_and_forget);
+        }
+    });
+    let stats = stats();
+    assert!(stats.total_bytes >= TOTAL);
+    println!("peak {:?} MiB; {stats:?}", peak_memory().map(|bytes| bytes >> 20));
+    let peak = peak_memory().unwrap_or(stats.span_bytes + stats.list_bytes);
+    assert!(peak < MOST_RESIDENT, "peak of {} MiB; {stats:?}", peak >> 20);
+}
+
+#[test]
+fn by_one_thread() {
+    alone("by_one_thread", &[], || with_threads(1));
+}
+
+#[test]
+fn by_two_threads() {
+    alone("by_two_threads", &[], || with_threads(2));
+}
+
+#[test]
+fn by_six_threads_that_outnumber_the_cores() {
+    alone("by_six_threads_that_outnumber_the_cores", &[], || with_threads(6));
+}
+
+/// With a graph that lives and changes beside the garbage.
+#[test]
+fn beside_a_graph_that_lives() {
+    alone("beside_a_graph_that_lives", &[], || {
+        let living: Vec<Gc<Node>> =
+            (0..10_000).map(|number| Gc::new(Node { other: GcCell::new(None), payload: [number; 253] })).collect();
+        thread::scope(|scope| {
+            scope.spawn(allocate_and_forget);
+            scope.spawn(|| {
+                for turn in 0.. {
+                    let (one, two) = (&living[turn * 7 % living.len()], &living[turn * 13 % living.len()]);
+                    one.other.set(Some(two.clone()));
+                    if turn % 4096 == 0 && stats().total_bytes >= TOTAL {
+                        return;
+                    }
+                }
+            });
+        });
+        assert!(living.iter().enumerate().all(|(number, node)| node.payload[252] == number as u64));
+        let peak = peak_memory().unwrap_or(stats().span_bytes);
+        assert!(peak < MOST_RESIDENT, "peak of {} MiB; {:?}", peak >> 20, stats());
+    });
+}
