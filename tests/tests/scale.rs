@@ -11,8 +11,8 @@ use std::{
 };
 
 const NODES: u64 = 10_000_000;
-/// A stack that no walk over a long list by recursion would fit on.
-const SMALL_STACK: usize = 64 << 10;
+/// A stack that no walk over a long list by recursion would fit on, but any single operation.
+const SMALL_STACK: usize = 128 << 10;
 
 /// The tests compare numbers of the whole process.
 static ALONE: Mutex<()> = Mutex::new(());

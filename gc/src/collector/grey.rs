@@ -19,7 +19,10 @@ use crate::{
     sync::{AtomicUsize, Mutex, Ordering, lock},
     trace::type_info::TypeInfo,
 };
-use std::ptr::NonNull;
+use std::{ptr::NonNull, time::Duration};
+
+/// How long an object that was given up for a writer is left alone.
+const LEAD_OF_A_WRITER: Duration = Duration::from_micros(200);
 
 /// The shared list.
 pub(crate) static GREY: Grey = Grey::new();
@@ -34,14 +37,16 @@ pub(crate) struct Grey {
 
 struct Lists {
     ready: BlockList,
-    /// Objects that an assist found too large, or a marker gave up: for the worker.
+    /// Objects that an assist found too large: for the worker.
     for_worker: BlockList,
+    /// Objects that a marker gave up because a writer was waiting: for the worker, when there is nothing else.
+    given_up: BlockList,
 }
 
 impl Grey {
     const fn new() -> Self {
         Grey {
-            blocks: Mutex::new(Lists { ready: BlockList::new(), for_worker: BlockList::new() }),
+            blocks: Mutex::new(Lists { ready: BlockList::new(), for_worker: BlockList::new(), given_up: BlockList::new() }),
             holders: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
         }
@@ -63,9 +68,20 @@ impl Grey {
             return None;
         }
         let mut lists = lock(&self.blocks);
-        let block = lists.ready.pop_front().or_else(|| if worker { lists.for_worker.pop_front() } else { None })?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(block)
+        let mut block = lists.ready.pop_front();
+        if block.is_none() && worker {
+            block = lists.for_worker.pop_front();
+            if block.is_none() && !lists.given_up.is_empty() {
+                drop(lists);
+                // The writer has been woken; without this it could lose the race to its cell again and again.
+                std::thread::sleep(LEAD_OF_A_WRITER);
+                block = lock(&self.blocks).given_up.pop_front();
+            }
+        }
+        if block.is_some() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        block
     }
 
     /// Adds a block of grey objects.
@@ -75,17 +91,21 @@ impl Grey {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds a block of grey objects that the worker alone shall trace.
-    pub(crate) fn leave_to_worker(&self, block: NonNull<Block>) {
+    /// Adds a block of grey objects that the worker alone shall trace: at once if they are merely large, otherwise
+    /// after giving the writer that waits a lead.
+    pub(crate) fn leave_to_worker(&self, block: NonNull<Block>, large: bool) {
         let mut lists = lock(&self.blocks);
-        lists.for_worker.push_front(block);
+        if large { lists.for_worker.push_front(block) } else { lists.given_up.push_front(block) }
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// No block is in the list and nobody holds any.
     pub(crate) fn is_idle(&self) -> bool {
         let lists = lock(&self.blocks);
-        lists.ready.is_empty() && lists.for_worker.is_empty() && self.holders.load(Ordering::SeqCst) == 0
+        lists.ready.is_empty()
+            && lists.for_worker.is_empty()
+            && lists.given_up.is_empty()
+            && self.holders.load(Ordering::SeqCst) == 0
     }
 
     /// Whether there may be a block to take; a hint.

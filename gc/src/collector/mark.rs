@@ -214,7 +214,7 @@ impl Marker {
         let mut block = take_block();
         // SAFETY: the block is ours.
         unsafe { block.as_mut() }.push(object);
-        GREY.leave_to_worker(block);
+        GREY.leave_to_worker(block, !self.is_worker && self.visits > LARGEST_FOR_ASSIST);
     }
 
     /// Whether the walk over the current object should end.
