@@ -65,6 +65,8 @@ mod expand;
 /// - `#[trace(bound = "T: Clone, U: Trace")]`: replaces the bounds of the implementation, which are `Trace` for every
 ///   type parameter. None are ever asked of field types, so that recursive types work.
 /// - `#[trace(crate = "path")]` or `#[trace(crate = path)]`: where to find `graphgc`, if not at `::graphgc`.
+///   The derive emits an `unsafe` implementation that relies on what it finds there, so the path must lead to `graphgc`
+///   itself or a re-export of all of it, never to a module that only looks like it.
 ///
 /// ```ignore
 /// #[derive(Trace)]

@@ -3,7 +3,8 @@
 //! dropped.
 
 use graphgc::{
-    Config, Gc, GcCell, GcMutex, GcMutexGuard, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, Outcome, Trace, collect, stats,
+    Config, Gc, GcCell, GcMutex, GcMutexGuard, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, Outcome, Trace,
+    collect, stats,
 };
 use graphgc_tests::{
     payload::{Canary, Leaf, corrupt_drops, drops_of, new_id},
@@ -189,7 +190,9 @@ impl Program<'_> {
                 let index = self.random.below(WIDE);
                 match index % 3 {
                     0 => it.fixed.get(index).cloned(),
-                    1 => GcRwLockReadGuard::filter_map(it.lock.read(), |list| list.get(index)).ok().map(|it| it.clone()),
+                    1 => {
+                        GcRwLockReadGuard::filter_map(it.lock.read(), |list| list.get(index)).ok().map(|it| it.clone())
+                    }
                     _ => it.cells.get(index).and_then(GcCell::get).map(Any::Plain),
                 }
             }
@@ -353,7 +356,9 @@ impl Program<'_> {
                 let taken = mem::take(&mut *it.mutex.lock());
                 taken.into_iter().next()
             }
-            5 => GcMutexGuard::filter_map(it.mutex.lock(), |list| list.first_mut()).ok().map(|mut it| mem::replace(&mut *it, new)),
+            5 => GcMutexGuard::filter_map(it.mutex.lock(), |list| list.first_mut())
+                .ok()
+                .map(|mut it| mem::replace(&mut *it, new)),
             6 => it.lock.write().insert(self.random.below(MOST_ELEMENTS), new),
             7 => it.lock.write().remove(&self.random.below(MOST_ELEMENTS)),
             8 => {
@@ -469,7 +474,11 @@ fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
             let ended: Vec<_> = thread::scope(|scope| {
                 let _end = OnDrop(|| running.store(false, Relaxed));
                 // One cycle after the other, so that threads and collector meet all the time.
-                scope.spawn(|| while running.load(Relaxed) { collect(); });
+                scope.spawn(|| {
+                    while running.load(Relaxed) {
+                        collect();
+                    }
+                });
                 let programs: Vec<_> = (0..count)
                     .map(|number| {
                         let (roots, hub) = (roots.pop().unwrap_or_default(), &hub);
@@ -491,7 +500,10 @@ fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
             }
             compare(&hub, &roots, &all_leaves, base);
             let cycles = stats().cycles;
-            println!("seed {seed}: {count} threads, {} objects with leaves so far, {plain} without, {cycles} cycles", all_leaves.len());
+            println!(
+                "seed {seed}: {count} threads, {} objects with leaves so far, {plain} without, {cycles} cycles",
+                all_leaves.len()
+            );
         }
         drop((hub, roots));
         while collect().outcome != Outcome::Settled {}

@@ -145,7 +145,8 @@ fn values_built_partly() {
     panics(|| Gc::new(Pair(node(false, None), vec![node(false, None); 3], panic_quietly())));
     panics(Gc::<Pair>::default);
     panics(|| {
-        let half: Vec<Gc<Node>> = (0..10).map(|number| if number == 7 { panic_quietly() } else { node(false, None) }).collect();
+        let half: Vec<Gc<Node>> =
+            (0..10).map(|number| if number == 7 { panic_quietly() } else { node(false, None) }).collect();
         half
     });
     panics(|| GcRefCell::new(vec![node(false, None), panic_quietly()]));
@@ -196,7 +197,11 @@ fn panics_give_borrows_and_locks_back() {
         assert!(locks.mutex.try_lock().is_some());
         assert!(locks.lock.try_write().is_some());
     }
-    assert_eq!((locks.cell.borrow().len(), locks.mutex.lock().len(), locks.lock.read().len()), (2, 2, 2), "as they were left");
+    assert_eq!(
+        (locks.cell.borrow().len(), locks.mutex.lock().len(), locks.lock.read().len()),
+        (2, 2, 2),
+        "as they were left"
+    );
     drop(target);
     settle();
     assert_eq!(drops_of(id), 0);
@@ -264,7 +269,8 @@ impl Drop for Busy {
             hub.len()
         };
         let outcome = collect().outcome;
-        let from_thread = thread::spawn(move || node(false, Some(kept)).next.get().unwrap().leaf.check()).join().unwrap();
+        let from_thread =
+            thread::spawn(move || node(false, Some(kept)).next.get().unwrap().leaf.check()).join().unwrap();
         DEEDS.lock().unwrap().push(Deed { outcome, found, from_thread, allocated });
     }
 }

@@ -218,4 +218,3 @@ fn destructors_of_thread_locals_may_use_handles() {
     assert!(ids.iter().all(|id| drops_of(*id) == 1), "everything goes in the end");
     assert!(stats().threads <= before + 1, "records of ended threads are given back");
 }
-

@@ -58,7 +58,8 @@ fn settle() {
 fn collect_in_time() {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || done.send(collect().outcome));
-    let outcome = is_done.recv_timeout(Duration::from_secs(30)).expect("collect waits for a thread that it need not wait for");
+    let outcome =
+        is_done.recv_timeout(Duration::from_secs(30)).expect("collect waits for a thread that it need not wait for");
     assert_eq!(outcome, Outcome::Settled);
     thread.join().unwrap().unwrap();
 }
@@ -349,7 +350,8 @@ fn large_contents_change_hands_while_the_collector_works() {
                             let first = many.swap_remove(turn);
                             many.push(first);
                         }
-                        let seen: usize = crowd.many.read().iter().step_by(50).map(|it| it.leaf.check() as usize).count();
+                        let seen: usize =
+                            crowd.many.read().iter().step_by(50).map(|it| it.leaf.check() as usize).count();
                         read.fetch_add(seen, SeqCst);
                         // Clones out of a cell that the collector may be giving up.
                         let copies: Vec<_> = crowd.many.read().iter().take(100).cloned().collect();

@@ -111,7 +111,7 @@ impl Release {
 
     /// After each slice leaves the operation and enters the next.
     #[inline]
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.counted += 1;
         if self.counted > SLICE {
             self.next_slice();

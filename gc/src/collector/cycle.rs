@@ -31,8 +31,10 @@ const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
 pub(super) fn run(config: &Config) {
     let marking = Instant::now();
     begin_marking();
-    let roots = mark();
+    let (roots, pins) = mark();
     end_marking(config);
+    // Not while the world is stopped: it gives memory back to the global allocator, which may be a user's.
+    drop(pins);
     let sweeping = Instant::now();
     TOTALS.marking_took(marking.elapsed(), roots);
     sweep::sweep_all(HEAP.cycle());
@@ -52,8 +54,8 @@ fn begin_marking() {
     update_all(WORLD.phase());
 }
 
-/// From S1 until S2 may be tried with success. Returns the number of roots.
-fn mark() -> usize {
+/// From S1 until S2 has been tried with success. Returns the number of roots, and what watched over the pins held at R.
+fn mark() -> (usize, PinsHeld) {
     let mut marker = Marker::new(true);
     let roots = ROOTS.scan(&mut marker);
     // R.
@@ -65,8 +67,8 @@ fn mark() -> usize {
         let (bytes, objects) = marker.finish();
         TOTALS.marked(bytes, objects);
         wait_for_others(&pins);
-        if !GREY.has_blocks() && try_end() {
-            return roots;
+        if try_end(&pins) {
+            return (roots, pins);
         }
         marker = Marker::new(true);
     }
@@ -93,8 +95,14 @@ fn wait_for_others(pins: &PinsHeld) {
     }
 }
 
-/// S2, if nothing is grey anywhere: then the world is stopped, as it stays until `end_marking`. Otherwise marking resumes.
-fn try_end() -> bool {
+/// S2, if the pins of R are gone and nothing is grey anywhere: then the world is stopped, as it stays until `end_marking`. Otherwise
+/// marking resumes.
+///
+/// The pins are asked for here, whatever the caller waited for: waiting ends when there is something to mark, too.
+fn try_end(pins: &PinsHeld) -> bool {
+    if !pins.are_gone() || GREY.has_blocks() {
+        return false;
+    }
     TOTALS.s2_begins();
     stop_the_world();
     let mut grey = !GREY.is_idle() || any_releasing();

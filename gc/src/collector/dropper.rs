@@ -5,7 +5,7 @@
 //! the dropper's spans where they are and may find more dead in them, under the span's drop lock. User code runs with no
 //! lock held.
 //!
-//! The thread starts with the first span it gets.
+//! The thread starts with the collector, so that its start can fail where that can be reported.
 
 use super::sweep::{drop_dead, give_back};
 use crate::{
@@ -20,7 +20,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The dropper of the process.
 pub(crate) static DROPPER: Dropper = Dropper {
-    state: Mutex::new(State { first: None, last: None, current: None, started: false, added: 0, finished: 0 }),
+    state: Mutex::new(State { first: None, last: None, current: None, added: 0, finished: 0 }),
     added: Condvar::new(),
     finished: Condvar::new(),
 };
@@ -37,7 +37,6 @@ struct State {
     last: Option<&'static Span>,
     /// The span whose objects are being dropped.
     current: Option<&'static Span>,
-    started: bool,
     /// Spans ever added, and finished; first come, first served.
     added: u64,
     finished: u64,
@@ -60,9 +59,6 @@ impl Dropper {
             None => state.first = Some(span),
         }
         state.added += 1;
-        if !std::mem::replace(&mut state.started, true) {
-            super::worker::spawn("graphgc-drop", || DROPPER.run());
-        }
         drop(state);
         self.added.notify_one();
     }
@@ -85,7 +81,8 @@ impl Dropper {
         }
     }
 
-    fn run(&self) {
+    /// The thread's body.
+    pub(super) fn run(&self) {
         loop {
             let span = self.next();
             while !self.finish(span) {

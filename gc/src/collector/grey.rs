@@ -46,7 +46,11 @@ struct Lists {
 impl Grey {
     const fn new() -> Self {
         Grey {
-            blocks: Mutex::new(Lists { ready: BlockList::new(), for_worker: BlockList::new(), given_up: BlockList::new() }),
+            blocks: Mutex::new(Lists {
+                ready: BlockList::new(),
+                for_worker: BlockList::new(),
+                given_up: BlockList::new(),
+            }),
             holders: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
         }
@@ -95,7 +99,11 @@ impl Grey {
     /// after giving the writer that waits a lead.
     pub(crate) fn leave_to_worker(&self, block: NonNull<Block>, large: bool) {
         let mut lists = lock(&self.blocks);
-        if large { lists.for_worker.push_front(block) } else { lists.given_up.push_front(block) }
+        if large {
+            lists.for_worker.push_front(block);
+        } else {
+            lists.given_up.push_front(block);
+        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 

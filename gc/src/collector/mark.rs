@@ -56,8 +56,8 @@ pub(crate) struct Marker {
     marked_objects: usize,
     // State of the walk over the current object.
     context: Context,
-    /// Plain handles claimed in the innermost cell.
-    claimed: usize,
+    /// Handles and cells visited directly in the innermost cell.
+    walked: usize,
     /// The cells the walk is in, innermost first.
     inside: Option<NonNull<Inside>>,
     visits: usize,
@@ -92,7 +92,7 @@ impl Marker {
             marked_bytes: 0,
             marked_objects: 0,
             context: Context::Claimed,
-            claimed: 0,
+            walked: 0,
             inside: None,
             visits: 0,
             giving_up: false,
@@ -217,9 +217,10 @@ impl Marker {
         GREY.leave_to_worker(block, !self.is_worker && self.visits > LARGEST_FOR_ASSIST);
     }
 
-    /// Whether the walk over the current object should end.
+    /// A container's next element comes. Whether the walk over the current object should end.
     #[inline]
-    pub(crate) fn gives_up(&self) -> bool {
+    pub(crate) fn next_element(&mut self) -> bool {
+        self.step();
         self.giving_up
     }
 
@@ -232,8 +233,8 @@ impl Marker {
         if self.context == Context::Counted {
             // SAFETY: shaded above; the handle in the cell we are in had its count.
             unsafe { object.roots() }.down();
-            self.claimed += 1;
         }
+        self.walked += 1;
         self.step();
     }
 
@@ -253,6 +254,7 @@ impl Marker {
                 unsafe { object.roots() }.down();
             }
         }
+        self.walked += 1;
         self.step();
     }
 
@@ -260,6 +262,7 @@ impl Marker {
         if self.giving_up {
             return;
         }
+        self.walked += 1;
         if self.context == Context::Releasing {
             // The outer lock is a writer-to-be's: nobody else is in here.
             // SAFETY: nobody writes to the content while its owner is being released.
@@ -270,7 +273,7 @@ impl Marker {
         let Some(entered) = lock.enter_marker() else { return };
         let inside = Inside { lock: NonNull::from(lock), outer: self.inside };
         let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
-        let outer_claimed = std::mem::take(&mut self.claimed);
+        let outer_walked = std::mem::take(&mut self.walked);
         self.inside = Some(NonNull::from(&inside));
         // SAFETY: the lock admits no writer while we are inside.
         unsafe { content.trace(&mut Tracer::new(Pass::Mark(self))) };
@@ -280,14 +283,14 @@ impl Marker {
             self.give_up(entered, content);
         }
         self.context = outer_context;
-        self.claimed = outer_claimed;
+        self.walked = outer_walked;
         lock.leave_marker(claimed);
     }
 
     #[cold]
     fn give_up(&mut self, entered: Entered, content: &dyn Content) {
         if entered == Entered::Counted {
-            let mut back = CountBack { handles: self.claimed, candidates: &mut self.candidates };
+            let mut back = CountBack { left: self.walked, candidates: &mut self.candidates };
             // SAFETY: we are still inside: no writer.
             unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut back))) };
             // All counted again, hence rooted. The walk goes on behind the cell unless the object is too large for us.
@@ -334,12 +337,19 @@ impl Context {
 
 /// The walk that undoes the claims of one that was given up.
 struct CountBack<'a> {
-    /// Plain handles left to count back; the walk meets them in the order in which they were claimed.
-    handles: usize,
+    /// Handles and cells that the other walk got to and this one has not: both meet them in the same order.
+    left: usize,
     candidates: &'a mut Candidates,
 }
 
 impl CountBack<'_> {
+    /// Whether the other walk got to what comes now.
+    fn advance(&mut self) -> bool {
+        let got_there = self.left > 0;
+        self.left -= usize::from(got_there);
+        got_there
+    }
+
     fn up(candidates: &mut Candidates, object: Object) {
         // SAFETY: the handle's target is alive: the content is the marker's, and its owner grey.
         let before = unsafe { object.roots() }.up();
@@ -351,13 +361,15 @@ impl CountBack<'_> {
 
 impl Visitor for CountBack<'_> {
     fn handle(&mut self, object: Object) {
-        if self.handles > 0 {
-            self.handles -= 1;
+        if self.advance() {
             CountBack::up(self.candidates, object);
         }
     }
 
     fn edge_cell(&mut self, cell: &EdgeWord) {
+        if !self.advance() {
+            return;
+        }
         cell.release(
             |object| CountBack::up(self.candidates, object),
             // SAFETY: undoes the count before.
@@ -366,15 +378,22 @@ impl Visitor for CountBack<'_> {
     }
 
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        if !self.advance() {
+            return;
+        }
         // Write-held: counted already. Being released: its writer counts it, and keeps the outer cell read-held until then.
         let Some(entered) = lock.enter_marker() else { return };
         if entered == Entered::Claimed {
-            let mut all = CountBack { handles: usize::MAX, candidates: self.candidates };
+            let mut all = CountBack { left: usize::MAX, candidates: self.candidates };
             // SAFETY: the lock admits no writer while we are inside.
             unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut all))) };
             lock.set_counted();
         }
         lock.leave_marker(false);
+    }
+
+    fn next_element(&mut self) -> bool {
+        self.left == 0
     }
 }
 

@@ -64,7 +64,8 @@ impl Pacer {
         self.started_at.store(position, Ordering::Relaxed);
         let work = self.live.load(Ordering::Relaxed).max(LEAST);
         let room = self.goal.load(Ordering::Relaxed).saturating_sub(position).max(LEAST);
-        self.ratio.store((work * RATIO_UNIT / room).clamp(RATIO_UNIT / 8, RATIO_UNIT * 64), Ordering::Relaxed);
+        self.ratio
+            .store((work.saturating_mul(RATIO_UNIT) / room).clamp(RATIO_UNIT / 8, RATIO_UNIT * 64), Ordering::Relaxed);
         self.credit.store(0, Ordering::Relaxed);
     }
 
@@ -83,9 +84,10 @@ impl Pacer {
         let position = HEAP.account.total_bytes();
         let room = room_above(config, live);
         let runway = (self.allocated_while_marking.load(Ordering::Relaxed) / 4 * 5).clamp(room / 8, room / 4 * 3);
-        self.trigger.store(position + (room - runway), Ordering::Relaxed);
-        self.goal.store(position + room, Ordering::Relaxed);
-        self.limit.store(position + room + (room / 2).max(4 << 20), Ordering::Relaxed);
+        self.trigger.store(position.saturating_add(room - runway), Ordering::Relaxed);
+        self.goal.store(position.saturating_add(room), Ordering::Relaxed);
+        let beyond = room.saturating_add((room / 2).max(4 << 20));
+        self.limit.store(position.saturating_add(beyond), Ordering::Relaxed);
     }
 
     /// Whether a cycle is due.
@@ -96,7 +98,7 @@ impl Pacer {
 
     /// Whether allocating `bytes` at once would go beyond the goal.
     pub(crate) fn would_exceed(&self, bytes: usize) -> bool {
-        HEAP.account.total_bytes() + bytes as u64 >= self.goal.load(Ordering::Relaxed)
+        HEAP.account.total_bytes().saturating_add(bytes as u64) >= self.goal.load(Ordering::Relaxed)
     }
 
     /// Whether growth is so far ahead of marking that allocating threads must wait.

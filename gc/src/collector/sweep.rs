@@ -36,10 +36,14 @@ pub(crate) fn is_dropping() -> bool {
 /// The object is dead and its slot not yet free; this is its only drop.
 pub(crate) unsafe fn drop_dead(object: Object) {
     let before = DROPPING.replace(true);
-    let _ = catch_unwind(AssertUnwindSafe(|| {
+    let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: by contract.
         unsafe { TypeInfo::of(object).drop_swept(object) };
     }));
+    if let Err(payload) = result {
+        // Dropping it could run code of users, and panic, here.
+        std::mem::forget(payload);
+    }
     DROPPING.set(before);
 }
 

@@ -4,7 +4,7 @@
 //! sleeps until asked, or until the timer (if the program has allocated since). Waiters wait for a number, too. A program that never
 //! allocates starts no thread.
 
-use super::{cycle, grey::GREY, mark::Marker, pacer::PACER};
+use super::{cycle, dropper::DROPPER, grey::GREY, mark::Marker, pacer::PACER};
 use crate::{
     config::{self, Config},
     heap::HEAP,
@@ -14,6 +14,7 @@ use crate::{
 };
 use once_cell::sync::OnceCell;
 use std::{
+    io,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -49,31 +50,58 @@ struct State {
     marked: u64,
 }
 
+// One for each thing that must be done once, so that a start that fails midway can be tried again.
+static DROPPER_STARTED: OnceCell<()> = OnceCell::new();
 static STARTED: OnceCell<()> = OnceCell::new();
+
+/// Bytes of stack for the collector's threads. Only what is used takes memory; deep values owned by one object are traced and dropped
+/// recursively.
+const STACK: usize = 256 << 20;
 
 /// Starts the collector if it has not been: settles the configuration, chooses barriers, starts the threads.
 ///
 /// # Panics
-/// If a `GRAPHGC_` variable of the environment has an invalid value.
+/// If a `GRAPHGC_` variable of the environment has an invalid value, or the OS refuses the collector's threads. A later
+/// call then tries again.
 pub(crate) fn ensure_started() {
     STARTED.get_or_init(|| {
         let config = config::settle();
         gate::choose_barriers();
         HEAP.blocks.replenish();
         PACER.begin(config);
-        spawn("graphgc", move || WORKER.run(config));
+        DROPPER_STARTED.get_or_init(|| must_spawn("graphgc-drop", || DROPPER.run()));
+        must_spawn("graphgc", move || WORKER.run(config));
         for _ in 1..config.workers {
-            spawn("graphgc-mark", || HELPERS.run());
+            if let Err(error) = spawn("graphgc-mark", || HELPERS.run()) {
+                // There is a worker, so that this costs speed and nothing else.
+                eprintln!("graphgc: cannot start a further marking thread: {error}");
+                break;
+            }
         }
     });
 }
 
-/// Starts a thread of the collector's.
-pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(body)
-        .unwrap_or_else(|error| panic!("graphgc: cannot start its thread `{name}`: {error}"));
+/// Starts a thread of the collector's. A panic in it is a defect of the collector's, and without the thread the process would go on uncollected.
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let body = move || {
+        let _abort = AbortOnUnwind;
+        body();
+    };
+    std::thread::Builder::new().name(name.into()).stack_size(STACK).spawn(body).map(drop)
+}
+
+fn must_spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    spawn(name, body).unwrap_or_else(|error| panic!("graphgc: cannot start its thread `{name}`: {error}"));
+}
+
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 impl Worker {

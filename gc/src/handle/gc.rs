@@ -81,8 +81,12 @@ impl<T: Trace> Gc<T> {
     /// collector's work in proportion to what the thread allocates.
     ///
     /// # Panics
-    /// If this is the process's first use and a `GRAPHGC_` variable of the environment has an invalid value. If the
-    /// operating system refuses memory even after a collection, ends as `Box::new` does; [`try_new`](Self::try_new) does not.
+    /// If this is the process's first use and a `GRAPHGC_` variable of the environment has an invalid value, or the operating system
+    /// refuses the collector's threads. If it refuses memory, calls [`collect`](crate::collect), which waits for `Drop`s of dead
+    /// values, and if that does not help ends as `Box::new` does; [`try_new`](Self::try_new) does neither.
+    ///
+    /// A value that owns other values in a deep chain of `Box`es is traced and dropped recursively; the collector's
+    /// threads have 256 MiB of stack for it. Chains of `Gc`s are of any length.
     #[inline]
     pub fn new(value: T) -> Self {
         match allocate(value) {

@@ -27,7 +27,7 @@ struct Run {
 
 const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), span: null() };
 
-/// The runs of one thread.
+/// The runs of one thread. All-zero memory is an empty cache.
 pub(crate) struct Cache {
     runs: [Run; SPAN_CLASSES],
 }
@@ -43,10 +43,6 @@ pub(crate) enum Refill {
 }
 
 impl Cache {
-    pub(crate) const fn new() -> Self {
-        Cache { runs: [NO_RUN; SPAN_CLASSES] }
-    }
-
     /// A slot of the span class, of `size` bytes, or `None` if the run is used up.
     #[inline]
     pub(crate) fn allocate(&mut self, span_class: usize, size: usize) -> Option<NonNull<u8>> {

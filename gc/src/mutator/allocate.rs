@@ -17,7 +17,7 @@ use crate::{
     },
     trace::{
         Trace, Tracer,
-        tracer::{Claim, HandleCount, Pass, SLICE},
+        tracer::{Claim, Pass, SLICE, StepCount},
         type_info::{Describe, encode, facts, object_size},
     },
 };
@@ -44,9 +44,9 @@ fn fits_one_slice<T: Trace>(value: &T) -> bool {
     if facts::<T>().handles <= SLICE {
         return true;
     }
-    let mut count = HandleCount::default();
+    let mut count = StepCount::default();
     value.trace(&mut Tracer::new(Pass::Visit(&mut count)));
-    count.handles <= SLICE
+    count.steps <= SLICE
 }
 
 #[inline]
@@ -80,7 +80,7 @@ fn allocate_at_once<T: Trace>(value: T) -> Result<Object, T> {
 #[cold]
 #[inline(never)]
 fn allocate_in_slices<T: Trace>(value: T) -> Result<Object, T> {
-    let _pin = pin::pin();
+    let pin = pin::pin();
     let code = encode(Describe::<T>::INFO);
     let Ok(object) = allocate_slot(Describe::<T>::LAYOUT, Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
         return Err(value);
@@ -95,6 +95,11 @@ fn allocate_in_slices<T: Trace>(value: T) -> Result<Object, T> {
         unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
     }
     Operation::enter().count_up(object);
+    drop(pin);
+    if Describe::<T>::CLASS == 0 {
+        // Only now: it may wait for the marker, which may wait for the pin.
+        collector::after_allocation(object_size(Describe::<T>::LAYOUT));
+    }
     Ok(object)
 }
 
@@ -122,7 +127,6 @@ fn allocate_large(layout: Layout, kind: Kind, code: u32) -> Result<Object, OutOf
         unsafe { fill(slot, 0, code) };
     });
     drop(operation);
-    collector::after_allocation(object_size(layout));
     object.ok_or(OutOfMemory)
 }
 

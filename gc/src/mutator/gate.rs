@@ -227,8 +227,22 @@ unsafe impl<L: Send> Sync for Gated<L> {}
 
 impl<L> Gated<L> {
     /// A record whose content is made for `phase`.
+    #[cfg(graphgc_loom)]
     pub(crate) fn new(phase: Phase, content: L) -> Self {
         Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content) }
+    }
+
+    /// Makes a record where it is to stay, for content too large to pass through a stack; `content` makes that.
+    ///
+    /// # Safety
+    /// `at` is memory for a record that nobody else uses, and `content` initialises the content it is given.
+    pub(crate) unsafe fn init(at: *mut Self, phase: Phase, content: impl FnOnce(*mut L)) {
+        // SAFETY: by contract.
+        unsafe {
+            (&raw mut (*at).gate).write(Gate::new(phase));
+            (&raw mut (*at).updating).write(Mutex::new(()));
+            content(UnsafeCell::raw_get(&raw const (*at).content));
+        }
     }
 
     /// Enters an operation; `flush` empties a content that was made for an earlier phase.

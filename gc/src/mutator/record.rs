@@ -60,14 +60,13 @@ impl Record {
         os::name(memory, size, c"graphgc thread");
         let memory = memory.cast::<Record>();
         // A phase from before is fine: the first operation, or the collector, updates the record.
-        let record = Record {
-            gated: Gated::new(WORLD.phase(), Local::new()),
-            in_use: AtomicBool::new(false),
-            next: AtomicPtr::new(REGISTRY.first.load(Ordering::Relaxed)),
-        };
-        // SAFETY: fresh memory of sufficient size and alignment, never given back.
+        let (at, phase) = (memory.as_ptr(), WORLD.phase());
+        // SAFETY: fresh zeroed memory of sufficient size and alignment, never given back; every field is written, or
+        // zero as it should be.
         let record = unsafe {
-            memory.write(record);
+            Gated::init(&raw mut (*at).gated, phase, |local| Local::init(local));
+            (&raw mut (*at).in_use).write(AtomicBool::new(false));
+            (&raw mut (*at).next).write(AtomicPtr::new(REGISTRY.first.load(Ordering::Relaxed)));
             memory.as_ref()
         };
         REGISTRY.first.store(memory.as_ptr(), Ordering::Release);
@@ -109,8 +108,16 @@ impl Record {
 }
 
 impl Local {
-    fn new() -> Self {
-        Local { cache: Cache::new(), candidates: Candidates::new(), grey: GreyBuffer::new() }
+    /// Makes an empty one in place: it is too large for a small stack.
+    ///
+    /// # Safety
+    /// `at` is zeroed memory that nobody else uses.
+    unsafe fn init(at: *mut Local) {
+        // SAFETY: by contract; zeroed memory is an empty cache.
+        unsafe {
+            (&raw mut (*at).candidates).write(Candidates::new());
+            (&raw mut (*at).grey).write(GreyBuffer::new());
+        }
     }
 
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.

@@ -19,7 +19,7 @@ use crate::{
     mutator::Operation,
 };
 
-/// Handles that one slice of an operation may treat.
+/// Steps, a handle or an element of a container each, that one slice of an operation may take.
 pub(crate) const SLICE: usize = 1024;
 
 /// Visits the handles of a value on behalf of the collector. Only ever handed to [`Trace::trace`].
@@ -43,10 +43,8 @@ pub(crate) trait Visitor {
     fn edge_cell(&mut self, cell: &EdgeWord);
     /// A lock-type cell around `content`. The visitor decides whether it may look inside.
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content);
-    /// Whether the rest of the walk is of no use.
-    fn is_done(&self) -> bool {
-        false
-    }
+    /// A container's next element comes. Whether the rest of the walk is of no use.
+    fn next_element(&mut self) -> bool;
 }
 
 /// The content of a lock-type cell, of whatever type.
@@ -74,13 +72,21 @@ impl<'a> Tracer<'a> {
         Tracer { pass }
     }
 
-    /// Whether the rest of the walk is of no use, as when the marker gives a huge value up: containers then stop.
+    /// Counts a step, and says whether the rest of the walk is of no use, as when the marker gives a huge value up. Containers ask
+    /// before each element, and stop if so: however few handles their elements hold, the walk stays interruptible.
     #[inline]
-    pub fn is_done(&self) -> bool {
-        match &self.pass {
-            Pass::Mark(marker) => marker.gives_up(),
-            Pass::Claim(_) | Pass::Release(_) => false,
-            Pass::Visit(visitor) => visitor.is_done(),
+    pub fn is_done(&mut self) -> bool {
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.next_element(),
+            Pass::Claim(claim) => {
+                claim.step();
+                false
+            }
+            Pass::Release(release) => {
+                release.step();
+                false
+            }
+            Pass::Visit(visitor) => visitor.next_element(),
         }
     }
 
@@ -122,15 +128,15 @@ impl<'a> Tracer<'a> {
 /// The claim pass of `Gc::new`: the handles of a value that has just moved into its slot.
 pub(crate) struct Claim {
     operation: Option<Operation>,
-    /// Handles claimed in this slice.
-    claimed: usize,
+    /// Handles and elements in this slice.
+    steps: usize,
 }
 
 impl Claim {
     /// A pass that begins in the caller's operation.
     #[inline]
     pub(crate) fn new(operation: Operation) -> Self {
-        Claim { operation: Some(operation), claimed: 0 }
+        Claim { operation: Some(operation), steps: 0 }
     }
 
     /// The operation that the pass ended in.
@@ -139,28 +145,36 @@ impl Claim {
         self.operation.expect("a claim pass is in an operation")
     }
 
-    /// The operation for the next handle: a new one after each slice. Values of more than a slice are the work of
-    /// callers that hold a pin.
+    /// After each slice leaves the operation and enters the next. Values of more than a slice are the work of callers that
+    /// hold a pin.
     #[inline]
-    fn operation(&mut self) -> &Operation {
-        self.claimed += 1;
-        if self.claimed > SLICE {
+    fn step(&mut self) {
+        self.steps += 1;
+        if self.steps > SLICE {
+            self.steps = 1;
             // Leave before entering again, so that a stop can come in between.
             self.operation = None;
-            self.claimed = 1;
+            self.operation = Some(Operation::enter());
         }
-        self.operation.get_or_insert_with(Operation::enter)
+    }
+
+    #[inline]
+    fn claim(&mut self, object: Object) {
+        self.step();
+        if let Some(operation) = &self.operation {
+            operation.claim(object);
+        }
     }
 
     #[inline]
     fn handle(&mut self, object: Object) {
-        self.operation().claim(object);
+        self.claim(object);
     }
 
     #[inline]
     fn edge_cell(&mut self, cell: &EdgeWord) {
         if let (Some(object), Claimed::ByUs) = cell.claim() {
-            self.operation().claim(object);
+            self.claim(object);
         }
     }
 
@@ -174,30 +188,56 @@ impl Claim {
     }
 }
 
-/// Counts the handles of a value, up to a little more than a slice.
+/// Counts the steps of a walk over a value, up to a little more than a slice.
 #[derive(Default)]
-pub(crate) struct HandleCount {
-    pub(crate) handles: usize,
+pub(crate) struct StepCount {
+    pub(crate) steps: usize,
 }
 
-impl Visitor for HandleCount {
+impl Visitor for StepCount {
     fn handle(&mut self, _: Object) {
-        self.handles += 1;
+        self.steps += 1;
     }
 
     fn edge_cell(&mut self, _: &EdgeWord) {
-        self.handles += 1;
+        self.steps += 1;
     }
 
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
-        self.handles += 1;
+        self.steps += 1;
         if !lock.is_write_held() {
             // SAFETY: the value is the caller's alone and nobody holds a guard for writing.
             unsafe { content.trace(&mut Tracer::new(Pass::Visit(self))) };
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.handles > SLICE
+    fn next_element(&mut self) -> bool {
+        self.steps += 1;
+        self.steps > SLICE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Gc;
+
+    fn steps(value: &impl Trace) -> usize {
+        let mut count = StepCount::default();
+        value.trace(&mut Tracer::new(Pass::Visit(&mut count)));
+        count.steps
+    }
+
+    #[test]
+    fn elements_without_handles_are_steps_too() {
+        let empty: Vec<Option<Gc<u8>>> = (0..100).map(|_| None).collect();
+        assert_eq!(steps(&empty), 100);
+        assert_eq!(steps(&vec![Some(Gc::new(1)); 100]), 200);
+    }
+
+    #[test]
+    fn counting_ends_soon_after_a_slice() {
+        let long: Vec<Option<Gc<u8>>> = (0..100 * SLICE).map(|_| None).collect();
+        assert_eq!(steps(&long), SLICE + 1);
     }
 }

@@ -128,7 +128,8 @@ macro_rules! drained {
         if needs_drop::<$element>() {
             drop_each($self.drain($($range)?));
         }
-        ptr::drop_in_place($self);
+        // A hasher may own handles, which are counted.
+        crate::trace::private::drop_untraced($self);
     }};
 }
 

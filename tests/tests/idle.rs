@@ -1,0 +1,94 @@
+//! A program that does nothing with the collector costs nothing: no thread before the first use, and no waking without a cause.
+
+use graphgc::{Gc, GcCell, Trace, collect, stats};
+use graphgc_tests::process::{alone, threads, wait_until};
+use std::{thread, time::Duration};
+
+#[derive(Trace)]
+struct Node(GcCell<Option<Gc<Node>>>);
+
+fn collector_threads() -> usize {
+    threads().iter().filter(|thread| thread.name.starts_with("graphgc")).count()
+}
+
+fn collector_sleeps() -> u64 {
+    threads().iter().filter(|thread| thread.name.starts_with("graphgc")).map(|thread| thread.sleeps).sum()
+}
+
+#[test]
+fn process_that_never_allocates_starts_no_thread() {
+    alone("process_that_never_allocates_starts_no_thread", &[], || {
+        let _cell = GcCell::<Option<Gc<Node>>>::new(None);
+        let _ = graphgc::Config::new();
+        assert_eq!(stats().threads, 0);
+        assert_eq!(collector_threads(), 0);
+        let _first = Gc::new(1);
+        if !threads().is_empty() {
+            // A thread that has just been started takes a moment to give itself its name.
+            wait_until("the collector has its threads", || collector_threads() == 2);
+        }
+    });
+}
+
+/// How often the collector's threads wake within two seconds in which the program does not use it.
+fn wakings_while_idle() -> u64 {
+    let garbage = Gc::new(Node(GcCell::new(None)));
+    garbage.0.set(Some(garbage.clone()));
+    drop(garbage);
+    for _ in 0..100_000 {
+        Gc::new(Node(GcCell::new(None)));
+    }
+    collect();
+    let before = collector_sleeps();
+    thread::sleep(Duration::from_secs(2));
+    collector_sleeps() - before
+}
+
+#[test]
+fn idle_program_is_not_woken() {
+    alone("idle_program_is_not_woken", &[], || {
+        let wakings = wakings_while_idle();
+        assert!(wakings <= 2, "woken {wakings} times, with a timer of two minutes");
+    });
+}
+
+#[test]
+fn idle_program_with_helpers_is_not_woken() {
+    alone("idle_program_with_helpers_is_not_woken", &[("GRAPHGC_WORKERS", "4")], || {
+        let wakings = wakings_while_idle();
+        assert!(wakings <= 8, "four threads were woken {wakings} times");
+    });
+}
+
+#[test]
+fn timer_wakes_as_often_as_it_should() {
+    alone("timer_wakes_as_often_as_it_should", &[("GRAPHGC_PERIOD", "0.2")], || {
+        let wakings = wakings_while_idle();
+        assert!(wakings <= 40, "woken {wakings} times by a timer of a fifth of a second");
+    });
+}
+
+#[test]
+fn timer_runs_a_cycle_when_something_was_allocated_and_none_otherwise() {
+    alone("timer_runs_a_cycle_when_something_was_allocated_and_none_otherwise", &[("GRAPHGC_PERIOD", "0.1")], || {
+        let cycles = stats().cycles;
+        let _object = Gc::new(1);
+        wait_until("the timer has run a cycle", || stats().cycles > cycles);
+        // What the first cycles saw may have been allocated between two of them.
+        thread::sleep(Duration::from_millis(500));
+        let cycles = stats().cycles;
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(stats().cycles, cycles, "nothing was allocated");
+    });
+}
+
+#[test]
+fn without_a_timer_no_cycle_comes() {
+    alone("without_a_timer_no_cycle_comes", &[("GRAPHGC_PERIOD", "none")], || {
+        let _object = Gc::new(1);
+        let sleeps = collector_sleeps();
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(stats().cycles, 0);
+        assert!(collector_sleeps() <= sleeps + 1);
+    });
+}
