@@ -86,6 +86,9 @@ fn timer_runs_a_cycle_when_something_was_allocated_and_none_otherwise() {
 fn without_a_timer_no_cycle_comes() {
     alone("without_a_timer_no_cycle_comes", &[("GRAPHGC_PERIOD", "none")], || {
         let _object = Gc::new(1);
+        if !threads().is_empty() {
+            wait_until("both threads have gone to sleep once", || collector_sleeps() >= 2);
+        }
         let sleeps = collector_sleeps();
         thread::sleep(Duration::from_secs(1));
         assert_eq!(stats().cycles, 0);

@@ -315,7 +315,7 @@ impl Program<'_> {
                 if let (Any::Large(new), true) = (&new, self.random.one_in(2)) {
                     it.next.replace(Some(new.clone())).map(Any::Large)
                 } else {
-                    mem::replace(&mut *it.mutex.lock(), Some(new))
+                    it.mutex.lock().replace(new)
                 }
             }
             Any::Wide(it) => match self.random.below(4) {
