@@ -350,8 +350,7 @@ fn large_contents_change_hands_while_the_collector_works() {
                             let first = many.swap_remove(turn);
                             many.push(first);
                         }
-                        let seen: usize =
-                            crowd.many.read().iter().step_by(50).map(|it| it.leaf.check() as usize).count();
+                        let seen: usize = crowd.many.read().iter().step_by(50).for_each(|it| drop(it.leaf.check()));
                         read.fetch_add(seen, SeqCst);
                         // Clones out of a cell that the collector may be giving up.
                         let copies: Vec<_> = crowd.many.read().iter().take(100).cloned().collect();
@@ -361,7 +360,7 @@ fn large_contents_change_hands_while_the_collector_works() {
                 })
             })
             .collect();
-        let results: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        let results: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         stop.store(true, SeqCst);
         collector.join().unwrap();
         results.into_iter().for_each(|result| result.expect("a worker failed"));
