@@ -126,7 +126,8 @@ fn traits_are_those_of_the_content() {
     let set: HashSet<Gc<String>> = HashSet::from([one.clone(), other.clone()]);
     assert_eq!(set.len(), 1);
     let map: HashMap<Gc<String>, u8> = HashMap::from([(one, 5)]);
-    assert_eq!(map.get(&"abc".to_string()), Some(&5), "looked up by content");
+    let name = "abc".to_string();
+    assert_eq!(map.get(&name), Some(&5), "looked up by content");
     let sorted: Vec<u8> = [3, 1, 2].map(Gc::new).into_iter().collect::<BTreeSet<_>>().iter().map(|it| **it).collect();
     assert_eq!(sorted, [1, 2, 3]);
 }

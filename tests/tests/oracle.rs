@@ -959,7 +959,7 @@ impl World {
         let key = self.random.below(KEYS);
         let mut now = new_id;
         let (place, out) = match self.random.below(8) {
-            0 | 1 => (3, put(&mut *it.map.borrow_mut(), key, new)),
+            0 | 1 => (3, put(&mut it.map.borrow_mut(), key, new)),
             2 => {
                 (4, new.map_or_else(|| it.tree.borrow_mut().remove(&key), |new| it.tree.borrow_mut().insert(key, new)))
             }

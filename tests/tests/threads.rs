@@ -350,8 +350,10 @@ fn large_contents_change_hands_while_the_collector_works() {
                             let first = many.swap_remove(turn);
                             many.push(first);
                         }
-                        let seen: usize = crowd.many.read().iter().step_by(50).for_each(|it| drop(it.leaf.check()));
-                        read.fetch_add(seen, SeqCst);
+                        for object in crowd.many.read().iter().step_by(50) {
+                            assert_eq!(drops_of(object.leaf.check()), 0);
+                            read.fetch_add(1, SeqCst);
+                        }
                         // Clones out of a cell that the collector may be giving up.
                         let copies: Vec<_> = crowd.many.read().iter().take(100).cloned().collect();
                         drop(crowd.many.write());
