@@ -1,5 +1,7 @@
 //! Random numbers that can be had again, and the seeds of a run.
 
+use std::io::Write;
+
 /// A small generator: the same seed gives the same numbers everywhere.
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -43,9 +45,18 @@ pub fn seeds(default: &[u64]) -> Vec<u64> {
     }
 }
 
-/// Says which seed was running if the test fails.
+/// Says which seed is running, so that it is known if the process dies, and once more if the test fails.
 #[must_use = "watches as long as it lives"]
-pub struct Replay(pub u64);
+pub struct Replay(u64);
+
+impl Replay {
+    /// Watches over a run with this seed.
+    pub fn new(seed: u64) -> Self {
+        // Not by a macro that the test harness captures.
+        let _ = writeln!(std::io::stderr(), "seed {seed}");
+        Replay(seed)
+    }
+}
 
 impl Drop for Replay {
     fn drop(&mut self) {

@@ -1258,7 +1258,7 @@ impl<F: Fn()> Drop for OnDrop<F> {
 fn random_programs_lose_and_keep_what_reachability_says() {
     Config::new().min_heap(64 << 10).growth(10).install().unwrap();
     for seed in seeds(&SEEDS) {
-        let _replay = Replay(seed);
+        let _replay = Replay::new(seed);
         collect();
         let mut world = World {
             random: Random::new(seed),

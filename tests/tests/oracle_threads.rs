@@ -462,7 +462,7 @@ impl<F: Fn()> Drop for OnDrop<F> {
 fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {
     Config::new().min_heap(64 << 10).growth(25).workers(2).install().unwrap();
     for seed in seeds(&SEEDS) {
-        let _replay = Replay(seed);
+        let _replay = Replay::new(seed);
         while collect().outcome != Outcome::Settled {}
         let base = stats().live_objects;
         let hub = Hub { mutex: vec![].into(), lock: vec![].into(), cell: None.into(), std: vec![].into() };
