@@ -136,3 +136,44 @@ impl Drop for Writing<'_> {
         self.lock.end_write();
     }
 }
+
+/// The traits that every lock-type cell has in the same way; the cell is a tuple struct of one [`LockCell`].
+macro_rules! lock_cell_traits {
+    ($cell:ident) => {
+        impl<T: Default> Default for $cell<T> {
+            fn default() -> Self {
+                $cell::new(T::default())
+            }
+        }
+
+        impl<T> From<T> for $cell<T> {
+            fn from(content: T) -> Self {
+                $cell::new(content)
+            }
+        }
+
+        /// Shallow, so that printing a cyclic graph ends.
+        impl<T> std::fmt::Debug for $cell<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($cell), "(..)"))
+            }
+        }
+
+        // SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
+        unsafe impl<T: Trace> Trace for $cell<T> {
+            type Info = $crate::trace::facts::InLockCell<T::Info>;
+
+            #[inline]
+            fn trace(&self, tracer: &mut $crate::trace::Tracer<'_>) {
+                self.0.trace(tracer);
+            }
+
+            unsafe fn drop_swept(&mut self) {
+                // SAFETY: by contract.
+                unsafe { self.0.drop_swept() };
+            }
+        }
+    };
+}
+
+pub(crate) use lock_cell_traits;

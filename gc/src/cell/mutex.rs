@@ -1,8 +1,10 @@
 //! `GcMutex`: arbitrary content for one thread at a time.
 
-use super::{guards::guard, lock_cell::LockCell};
-use crate::trace::{Trace, Tracer, facts::InLockCell};
-use std::fmt;
+use super::{
+    guards::guard,
+    lock_cell::{LockCell, lock_cell_traits},
+};
+use crate::trace::Trace;
 
 /// The garbage-collected world's `Mutex`: any content, handles included, for one thread at a time.
 ///
@@ -75,36 +77,4 @@ unsafe impl<T: ?Sized + Sync> Sync for GcMutexGuard<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Sync> Sync for MappedGcMutexGuard<'_, T> {}
 
-impl<T: Default> Default for GcMutex<T> {
-    fn default() -> Self {
-        GcMutex::new(T::default())
-    }
-}
-
-impl<T> From<T> for GcMutex<T> {
-    fn from(content: T) -> Self {
-        GcMutex::new(content)
-    }
-}
-
-/// Shallow, so that printing a cyclic graph ends.
-impl<T> fmt::Debug for GcMutex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GcMutex(..)")
-    }
-}
-
-// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
-unsafe impl<T: Trace> Trace for GcMutex<T> {
-    type Info = InLockCell<T::Info>;
-
-    #[inline]
-    fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.0.trace(tracer);
-    }
-
-    unsafe fn drop_swept(&mut self) {
-        // SAFETY: by contract.
-        unsafe { self.0.drop_swept() };
-    }
-}
+lock_cell_traits!(GcMutex);

@@ -1,7 +1,10 @@
 //! `GcRefCell`: arbitrary content behind borrows checked at run time, for one thread.
 
-use super::{guards::guard, lock_cell::LockCell};
-use crate::trace::{Trace, Tracer, facts::InLockCell};
+use super::{
+    guards::guard,
+    lock_cell::{LockCell, lock_cell_traits},
+};
+use crate::trace::Trace;
 use std::fmt;
 
 /// The garbage-collected world's `RefCell`: any content, handles included, borrowed many times for reading or once for writing, checked at run
@@ -180,36 +183,4 @@ impl<T: Trace + Clone> Clone for GcRefCell<T> {
     }
 }
 
-impl<T: Default> Default for GcRefCell<T> {
-    fn default() -> Self {
-        GcRefCell::new(T::default())
-    }
-}
-
-impl<T> From<T> for GcRefCell<T> {
-    fn from(content: T) -> Self {
-        GcRefCell::new(content)
-    }
-}
-
-/// Shallow, so that printing a cyclic graph ends.
-impl<T> fmt::Debug for GcRefCell<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GcRefCell(..)")
-    }
-}
-
-// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
-unsafe impl<T: Trace> Trace for GcRefCell<T> {
-    type Info = InLockCell<T::Info>;
-
-    #[inline]
-    fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.0.trace(tracer);
-    }
-
-    unsafe fn drop_swept(&mut self) {
-        // SAFETY: by contract.
-        unsafe { self.0.drop_swept() };
-    }
-}
+lock_cell_traits!(GcRefCell);

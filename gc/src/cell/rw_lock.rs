@@ -1,8 +1,10 @@
 //! `GcRwLock`: arbitrary content for many readers or one writer.
 
-use super::{guards::guard, lock_cell::LockCell};
-use crate::trace::{Trace, Tracer, facts::InLockCell};
-use std::fmt;
+use super::{
+    guards::guard,
+    lock_cell::{LockCell, lock_cell_traits},
+};
+use crate::trace::Trace;
 
 /// The garbage-collected world's `RwLock`: any content, handles included, for many readers or one writer.
 ///
@@ -108,36 +110,4 @@ unsafe impl<T: ?Sized + Sync> Sync for GcRwLockWriteGuard<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Sync> Sync for MappedGcRwLockWriteGuard<'_, T> {}
 
-impl<T: Default> Default for GcRwLock<T> {
-    fn default() -> Self {
-        GcRwLock::new(T::default())
-    }
-}
-
-impl<T> From<T> for GcRwLock<T> {
-    fn from(content: T) -> Self {
-        GcRwLock::new(content)
-    }
-}
-
-/// Shallow, so that printing a cyclic graph ends.
-impl<T> fmt::Debug for GcRwLock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GcRwLock(..)")
-    }
-}
-
-// SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
-unsafe impl<T: Trace> Trace for GcRwLock<T> {
-    type Info = InLockCell<T::Info>;
-
-    #[inline]
-    fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.0.trace(tracer);
-    }
-
-    unsafe fn drop_swept(&mut self) {
-        // SAFETY: by contract.
-        unsafe { self.0.drop_swept() };
-    }
-}
+lock_cell_traits!(GcRwLock);

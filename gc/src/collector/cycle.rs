@@ -4,8 +4,7 @@ use super::{
     grey::GREY,
     mark::Marker,
     pacer::PACER,
-    roots::ROOTS,
-    sweep,
+    roots, sweep,
     worker::{HELPERS, WORKER},
 };
 use crate::{
@@ -57,7 +56,7 @@ fn begin_marking() {
 /// From S1 until S2 has been tried with success. Returns the number of roots, and what watched over the pins held at R.
 fn mark() -> (usize, PinsHeld) {
     let mut marker = Marker::new(true);
-    let roots = ROOTS.scan(&mut marker);
+    let roots = roots::scan(&mut marker);
     // R.
     let pins = PinsHeld::now();
     HELPERS.wake();

@@ -15,7 +15,6 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
-    mutator::candidates::take_block,
     sync::{AtomicUsize, Mutex, Ordering, lock},
     trace::type_info::TypeInfo,
 };
@@ -133,7 +132,7 @@ impl GreyBuffer {
     }
 
     fn push(&mut self, object: Object) {
-        let mut block = *self.block.get_or_insert_with(take_block);
+        let mut block = *self.block.get_or_insert_with(|| HEAP.take_block());
         // SAFETY: the block is ours until given away.
         if unsafe { block.as_mut() }.push(object) {
             GREY.give(block);

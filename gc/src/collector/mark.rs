@@ -25,7 +25,7 @@ use crate::{
         blocks::Block,
         header::{Header, Object},
     },
-    mutator::candidates::{Candidates, take_block},
+    mutator::candidates::Candidates,
     trace::{
         Tracer,
         tracer::{Content, Pass, Visitor},
@@ -85,7 +85,7 @@ impl Marker {
         Marker {
             is_worker,
             parity: mark_parity(),
-            stack: take_block(),
+            stack: HEAP.take_block(),
             ahead: [None; AHEAD],
             next_ahead: 0,
             candidates: Candidates::new(),
@@ -181,7 +181,7 @@ impl Marker {
     fn push(&mut self, object: Object) {
         // SAFETY: the stack is ours.
         if unsafe { self.stack.as_mut() }.push(object) {
-            GREY.give(std::mem::replace(&mut self.stack, take_block()));
+            GREY.give(std::mem::replace(&mut self.stack, HEAP.take_block()));
         }
     }
 
@@ -211,7 +211,7 @@ impl Marker {
 
     #[cold]
     fn trace_again(&mut self, object: Object) {
-        let mut block = take_block();
+        let mut block = HEAP.take_block();
         // SAFETY: the block is ours.
         unsafe { block.as_mut() }.push(object);
         GREY.leave_to_worker(block, !self.is_worker && self.visits > LARGEST_FOR_ASSIST);

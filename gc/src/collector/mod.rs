@@ -18,7 +18,7 @@ mod dropper;
 pub(crate) mod grey;
 pub(crate) mod mark;
 pub(crate) mod pacer;
-pub(crate) mod roots;
+mod roots;
 pub(crate) mod sweep;
 mod worker;
 

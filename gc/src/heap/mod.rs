@@ -26,10 +26,11 @@ pub(crate) mod span;
 
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 use account::Account;
-use blocks::BlockPool;
+use blocks::{Block, BlockPool};
 use central::{Central, SPAN_CLASSES};
 use page_heap::PageHeap;
 use span::Span;
+use std::ptr::NonNull;
 
 /// The OS refused memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,12 @@ impl Heap {
             cycle: AtomicU32::new(0),
             lazy_sweeps: AtomicUsize::new(0),
         }
+    }
+
+    /// An empty block for the collector's own lists. There is no way to go on without one: losing an entry would free
+    /// a live object.
+    pub(crate) fn take_block(&self) -> NonNull<Block> {
+        self.blocks.take().unwrap_or_else(|| out_of_blocks())
     }
 
     pub(crate) fn central(&self, span_class: usize) -> &Central {
@@ -114,4 +121,11 @@ impl Heap {
         self.account.swept(dead * span.object_bytes(), dead);
         span.slots() - live
     }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_blocks() -> ! {
+    eprintln!("graphgc: the OS refuses memory for the collector's own lists");
+    std::process::abort()
 }

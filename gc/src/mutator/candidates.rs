@@ -7,13 +7,11 @@
 //! Both keep to R1 and R2 of the design: a root has an entry somewhere, an entry whose count reads 0 may go (whoever makes it 1 again logs
 //! again), and every entry from before S1 is handed over when the record is brought up to date.
 
-use crate::{
-    collector::roots::ROOTS,
-    heap::{
-        HEAP,
-        blocks::Block,
-        header::{Filtered, Object},
-    },
+use super::root_lists::ROOTS;
+use crate::heap::{
+    HEAP,
+    blocks::Block,
+    header::{Filtered, Object},
 };
 use std::ptr::NonNull;
 
@@ -43,7 +41,7 @@ impl Candidates {
 
     #[cold]
     fn first(&mut self, object: Object) -> bool {
-        let mut block = take_block();
+        let mut block = HEAP.take_block();
         self.candidates = Some(block);
         // SAFETY: the block is ours.
         unsafe { block.as_mut() }.push(object)
@@ -66,7 +64,7 @@ impl Candidates {
     }
 
     fn survive(&mut self, object: Object) {
-        let mut block = *self.survivors.get_or_insert_with(take_block);
+        let mut block = *self.survivors.get_or_insert_with(|| HEAP.take_block());
         // SAFETY: the block is ours.
         if unsafe { block.as_mut() }.push(object) {
             ROOTS.log_block(block);
@@ -83,20 +81,4 @@ impl Candidates {
             ROOTS.log_block(block);
         }
     }
-}
-
-/// An empty block for the collector's own lists. There is no way to go on without one: losing an entry would free a
-/// live object.
-pub(crate) fn take_block() -> NonNull<Block> {
-    match HEAP.blocks.take() {
-        Some(block) => block,
-        None => out_of_blocks(),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn out_of_blocks() -> ! {
-    eprintln!("graphgc: the OS refuses memory for the collector's own lists");
-    std::process::abort()
 }

@@ -6,5 +6,6 @@ pub(crate) mod gate;
 pub(crate) mod operation;
 pub(crate) mod pin;
 pub(crate) mod record;
+pub(crate) mod root_lists;
 
 pub(crate) use operation::Operation;
