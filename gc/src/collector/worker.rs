@@ -8,7 +8,10 @@ use super::{cycle, dropper::DROPPER, grey::GREY, mark::Marker, pacer::PACER};
 use crate::{
     config::{self, Config},
     heap::HEAP,
-    mutator::{gate, record::WORLD},
+    mutator::{
+        gate,
+        record::{Record, WORLD},
+    },
     observe::stats::TOTALS,
     sync::lock_std,
 };
@@ -68,6 +71,7 @@ pub(crate) fn ensure_started() {
         let config = config::settle();
         gate::choose_barriers();
         HEAP.blocks.replenish();
+        Record::keep_a_spare();
         PACER.begin(config);
         DROPPER_STARTED.get_or_init(|| must_spawn("graphgc-drop", || DROPPER.run()));
         must_spawn("graphgc", move || WORKER.run(config));

@@ -14,6 +14,7 @@ use crate::{
         central::span_class,
         header::{Header, Object, RootWord},
         kind::Kind,
+        size_class,
     },
     trace::{
         Trace, Tracer,
@@ -53,27 +54,44 @@ fn fits_one_slice<T: Trace>(value: &T) -> bool {
 fn allocate_at_once<T: Trace>(value: T) -> Result<Object, T> {
     let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
     let code = encode(Describe::<T>::INFO);
-    loop {
-        let mut operation = Operation::enter();
-        if let Some(slot) = operation.local_mut().cache.allocate(class, Describe::<T>::SLOT_BYTES as usize) {
-            // SAFETY: the slot is free, ours, and of the class for this layout.
-            let object = unsafe { fill(slot, 1, code) };
-            // SAFETY: as above.
-            let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
-            // SAFETY: as above.
-            unsafe { payload.write(value) };
-            if facts::<T>().scan {
-                let mut claim = Claim::new(operation);
-                // SAFETY: just written; nobody else knows of it.
-                unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
-                operation = claim.into_operation();
-            }
-            operation.born(object);
-            return Ok(object);
-        }
-        if refill(operation, Describe::<T>::CLASS, Describe::<T>::KIND).is_err() {
-            return Err(value);
-        }
+    let Ok(Slot { mut operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
+        return Err(value);
+    };
+    // SAFETY: the slot is free, ours, and of the class for this layout.
+    let object = unsafe { fill(address, 1, code) };
+    // SAFETY: as above.
+    let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
+    // SAFETY: as above.
+    unsafe { payload.write(value) };
+    if facts::<T>().scan {
+        let mut claim = Claim::new(operation);
+        // SAFETY: just written; nobody else knows of it.
+        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
+        operation = claim.into_operation();
+    }
+    operation.born(object);
+    drop(operation);
+    if owed > 0 {
+        collector::after_allocation(owed);
+    }
+    Ok(object)
+}
+
+/// A free slot, and the operation in which it was found.
+struct Slot {
+    operation: Operation,
+    address: NonNull<u8>,
+    /// Bytes of the run that was acquired for it, if one was: what assists and the pacer are told of.
+    owed: usize,
+}
+
+/// Finds a slot of the span class, which is that of size class `class` and `kind`.
+#[inline]
+fn find_slot(span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
+    let mut operation = Operation::try_enter()?;
+    match operation.local_mut().cache.allocate(span_class, size_class::SIZES[class] as usize) {
+        Some(address) => Ok(Slot { operation, address, owed: 0 }),
+        None => refill(operation, span_class, class, kind),
     }
 }
 
@@ -108,20 +126,19 @@ fn allocate_slot(layout: Layout, class: usize, kind: Kind, code: u32) -> Result<
     if class == 0 {
         return allocate_large(layout, kind, code);
     }
-    loop {
-        let mut operation = Operation::enter();
-        let size = crate::heap::size_class::SIZES[class] as usize;
-        if let Some(slot) = operation.local_mut().cache.allocate(span_class(class, kind), size) {
-            // SAFETY: the slot is free, ours, and has room for a header.
-            return Ok(unsafe { fill(slot, 0, code) });
-        }
-        refill(operation, class, kind)?;
+    let slot = find_slot(span_class(class, kind), class, kind)?;
+    // SAFETY: the slot is free, ours, and has room for a header.
+    let object = unsafe { fill(slot.address, 0, code) };
+    drop(slot.operation);
+    if slot.owed > 0 {
+        collector::after_allocation(slot.owed);
     }
+    Ok(object)
 }
 
 fn allocate_large(layout: Layout, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
     collector::before_large(object_size(layout));
-    let operation = Operation::enter();
+    let operation = Operation::try_enter()?;
     let object = HEAP.allocate_large(layout, object_size(layout), kind, operation.phase.is_marking(), |slot| {
         // SAFETY: the span is ours alone and starts with this slot.
         unsafe { fill(slot, 0, code) };
@@ -142,18 +159,27 @@ unsafe fn fill(slot: NonNull<u8>, count: u32, code: u32) -> Object {
     Object::new(header)
 }
 
-/// Gets the span class a new run, ends the operation, and does what allocating that much owes: dropping dead values of
-/// a span that is being swept, assisting the marker, asking for a cycle.
+/// Gets the span class a new run and takes the first slot of it, dropping dead values of spans that are swept on the way.
+///
+/// The slot is taken in the operation that acquired the run: a record that is borrowed for one operation keeps nothing for the next.
 #[cold]
 #[inline(never)]
-fn refill(mut operation: Operation, class: usize, kind: Kind) -> Result<(), OutOfMemory> {
-    let black = operation.phase.is_marking();
-    let refill = operation.local_mut().cache.refill(&HEAP, class, kind, black);
-    drop(operation);
-    match refill {
-        Refill::Ready(bytes) => collector::after_allocation(bytes),
-        Refill::Sweep(span) => collector::sweep::sweep_for_mutator(span),
-        Refill::NoMemory => return Err(OutOfMemory),
+fn refill(mut operation: Operation, span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
+    loop {
+        let black = operation.phase.is_marking();
+        let cache = &mut operation.local_mut().cache;
+        match cache.refill(&HEAP, class, kind, black) {
+            Refill::Ready(owed) => {
+                let slot = cache.allocate(span_class, size_class::SIZES[class] as usize);
+                let address = slot.expect("a run has just been acquired");
+                return Ok(Slot { operation, address, owed });
+            }
+            Refill::Sweep(span) => {
+                drop(operation);
+                collector::sweep::sweep_for_mutator(span);
+                operation = Operation::try_enter()?;
+            }
+            Refill::NoMemory => return Err(OutOfMemory),
+        }
     }
-    Ok(())
 }

@@ -12,9 +12,17 @@ use super::{
 };
 use crate::{
     collector::grey,
-    heap::header::{Before, Object},
+    heap::{
+        OutOfMemory,
+        header::{Before, Object},
+    },
 };
-use std::{cell::Cell, marker::PhantomData, ptr::null};
+use std::{
+    alloc::{Layout, handle_alloc_error},
+    cell::Cell,
+    marker::PhantomData,
+    ptr::null,
+};
 
 thread_local! {
     /// The thread's record, null before its first operation and after its last regular one. Has no destructor, so it can be read at any time.
@@ -47,11 +55,19 @@ pub(crate) struct Operation {
 
 impl Operation {
     /// Enters an operation. Cost: a store, a load and a comparison when the phase is the one seen last.
+    ///
+    /// Ends the process if the OS refuses memory for the thread's record and refused it for the spare one, too.
     #[inline]
     pub(crate) fn enter() -> Operation {
+        Operation::try_enter().unwrap_or_else(|OutOfMemory| handle_alloc_error(Layout::new::<Record>()))
+    }
+
+    /// Enters an operation, if the thread has a record or can get or borrow one.
+    #[inline]
+    pub(crate) fn try_enter() -> Result<Operation, OutOfMemory> {
         // SAFETY: records are never freed.
         match unsafe { CURRENT.get().as_ref() } {
-            Some(record) => Operation::enter_with(record, false),
+            Some(record) => Ok(Operation::enter_with(record, false)),
             None => Operation::enter_first(),
         }
     }
@@ -65,11 +81,13 @@ impl Operation {
     /// The thread's first operation, or one after its thread-local data is gone.
     #[cold]
     #[inline(never)]
-    fn enter_first() -> Operation {
+    fn enter_first() -> Result<Operation, OutOfMemory> {
         crate::collector::ensure_started();
-        let record = Record::register();
+        let Some(record) = Record::register() else {
+            return Record::borrow_spare().map(|record| Operation::enter_with(record, true)).ok_or(OutOfMemory);
+        };
         let regular = ENDING.try_with(|_| CURRENT.set(record)).is_ok();
-        Operation::enter_with(record, !regular)
+        Ok(Operation::enter_with(record, !regular))
     }
 
     #[inline]

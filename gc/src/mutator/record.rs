@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     collector::grey::GreyBuffer,
-    heap::{HEAP, cache::Cache, os},
-    sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock},
+    heap::{HEAP, arena::PAGE_SIZE, cache::Cache, os},
+    sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock, yield_now},
 };
 use std::ptr::null_mut;
 
@@ -20,10 +20,13 @@ use std::ptr::null_mut;
 pub(crate) static WORLD: World = World::new();
 
 /// All records of the process.
-static REGISTRY: Registry = Registry { first: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
+static REGISTRY: Registry =
+    Registry { first: AtomicPtr::new(null_mut()), spare: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
 
 struct Registry {
     first: AtomicPtr<Record>,
+    /// Lent to threads that have none, for one operation at a time.
+    spare: AtomicPtr<Record>,
     /// Held to hand records out and to take them back.
     changes: Mutex<()>,
 }
@@ -44,19 +47,42 @@ pub(crate) struct Local {
 }
 
 impl Record {
-    /// A record for a new thread, up to date with the current phase.
-    pub(crate) fn register() -> &'static Record {
+    /// A record for a new thread. `None` if there is none to use again and the OS refuses memory for one.
+    pub(crate) fn register() -> Option<&'static Record> {
         let _changes = lock(&REGISTRY.changes);
-        let reused = records().find(|record| !record.in_use.load(Ordering::Relaxed));
-        let record = reused.unwrap_or_else(Record::create);
+        let spare = REGISTRY.spare.load(Ordering::Relaxed).cast_const();
+        let is_free = |record: &&Record| !record.in_use.load(Ordering::Acquire) && !std::ptr::eq(*record, spare);
+        let record = records().find(is_free).or_else(Record::create)?;
         record.in_use.store(true, Ordering::Relaxed);
-        record
+        Some(record)
     }
 
-    fn create() -> &'static Record {
-        let size = size_of::<Record>().next_multiple_of(crate::heap::arena::PAGE_SIZE);
-        let memory = os::reserve(size, align_of::<Record>()).filter(|memory| os::commit(*memory, size));
-        let Some(memory) = memory else { std::alloc::handle_alloc_error(std::alloc::Layout::new::<Record>()) };
+    /// Sees to it that there is a record for threads that cannot get one of their own, if the OS has memory now.
+    pub(crate) fn keep_a_spare() {
+        let _changes = lock(&REGISTRY.changes);
+        if let Some(record) = Record::create() {
+            REGISTRY.spare.store(std::ptr::from_ref(record).cast_mut(), Ordering::Release);
+        }
+    }
+
+    /// Borrows the spare record for one operation, when its turn comes.
+    pub(crate) fn borrow_spare() -> Option<&'static Record> {
+        // SAFETY: records are never freed.
+        let record = unsafe { REGISTRY.spare.load(Ordering::Acquire).as_ref()? };
+        while record.in_use.swap(true, Ordering::Acquire) {
+            yield_now();
+        }
+        Some(record)
+    }
+
+    fn create() -> Option<&'static Record> {
+        let size = size_of::<Record>().next_multiple_of(PAGE_SIZE);
+        let memory = os::reserve(size, align_of::<Record>())?;
+        if !os::commit(memory, size) {
+            // SAFETY: reserved above, and nobody else knows of it.
+            unsafe { os::release(memory, size) };
+            return None;
+        }
         os::name(memory, size, c"graphgc thread");
         let memory = memory.cast::<Record>();
         // A phase from before is fine: the first operation, or the collector, updates the record.
@@ -70,7 +96,7 @@ impl Record {
             memory.as_ref()
         };
         REGISTRY.first.store(memory.as_ptr(), Ordering::Release);
-        record
+        Some(record)
     }
 
     /// Takes back the record of a thread that ends, or of an operation that had to borrow one.
@@ -80,7 +106,7 @@ impl Record {
         unsafe { self.local() }.flush();
         self.leave();
         let _changes = lock(&REGISTRY.changes);
-        self.in_use.store(false, Ordering::Relaxed);
+        self.in_use.store(false, Ordering::Release);
     }
 
     /// Enters an operation.
