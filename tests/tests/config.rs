@@ -132,9 +132,9 @@ fn code_wins_over_variables() {
 fn workers_take_effect() {
     alone("workers_take_effect", &[("GRAPHGC_WORKERS", "3")], || {
         let _object = Gc::new(1);
-        let named = || threads().iter().filter(|thread| thread.name.starts_with("graphgc")).count();
+        let marking = || threads().iter().filter(|thread| ["graphgc", "graphgc-mark"].contains(&&*thread.name)).count();
         // A thread that has just been started takes a moment to give itself its name.
-        wait_until("three threads work", || named() == 3 || threads().is_empty());
+        wait_until("three threads mark", || marking() == 3 || threads().is_empty());
     });
 }
 

@@ -17,6 +17,10 @@ pub(crate) fn after_allocation(bytes: usize) {
         assist(bytes);
     } else if PACER.is_due() {
         WORKER.request();
+        if PACER.is_beyond_limit() {
+            // The worker has been asked and gets no core, or is still sweeping.
+            wait_for_the_worker();
+        }
     }
 }
 
@@ -30,6 +34,10 @@ pub(crate) fn before_large(bytes: usize) {
 #[cold]
 fn assist(bytes: usize) {
     let debt = PACER.debt(bytes);
+    if PACER.is_beyond_limit() && !GREY.has_blocks() {
+        wait_for_the_worker();
+        return;
+    }
     if debt == 0 {
         return;
     }
@@ -40,8 +48,14 @@ fn assist(bytes: usize) {
         let (marked, objects) = marker.finish();
         PACER.pay(marked.saturating_sub(debt));
         TOTALS.marked(marked, objects);
-    } else if PACER.is_beyond_limit() {
-        WORKER.wait_for_mark_end(WAIT);
     }
+    TOTALS.assisted(begun.elapsed());
+}
+
+/// Lets the worker have the core of a thread that is far ahead of it. For a moment only: what the worker waits for may
+/// be held up by what this thread holds.
+fn wait_for_the_worker() {
+    let begun = Instant::now();
+    WORKER.wait_for_progress(WAIT);
     TOTALS.assisted(begun.elapsed());
 }

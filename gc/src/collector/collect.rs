@@ -45,7 +45,7 @@ pub struct Collection {
 /// Runs at least two cycles, since content that was opened for writing counts as rooted in the first, and one more for each
 /// link of a chain through `#[trace(skip)]` fields, up to a bound. Only the caller waits: other threads go on, but for two
 /// brief stops a cycle. It waits neither for borrows nor for locks that anyone holds, but for `Drop`s of users' values:
-/// a `Drop` that waits for a lock held by the caller waits for ever.
+/// a `Drop` that waits for a lock held by the caller, or for a thread that calls this, waits for ever.
 ///
 /// Called from such a `Drop` it cannot wait: it asks for a cycle and says [`Outcome::Requested`].
 ///

@@ -27,7 +27,7 @@ use std::{
 
 /// The worker of the process.
 pub(crate) static WORKER: Worker = Worker {
-    state: Mutex::new(State { requested: 0, begun: 0, completed: 0, marked: 0 }),
+    state: Mutex::new(State { requested: 0, begun: 0, completed: 0 }),
     asked: Condvar::new(),
     done: Condvar::new(),
     requested: AtomicBool::new(false),
@@ -49,8 +49,6 @@ struct State {
     begun: u64,
     /// The last whose sweep has ended.
     completed: u64,
-    /// The last whose S2 has been.
-    marked: u64,
 }
 
 // One for each thing that must be done once, so that a start that fails midway can be tried again.
@@ -141,18 +139,17 @@ impl Worker {
         }
     }
 
-    /// Waits at most `patience` for the marking under way to end.
-    pub(super) fn wait_for_mark_end(&self, patience: Duration) {
+    /// Waits at most `patience` for the next S2 or end of a sweep, if one is to be expected.
+    pub(super) fn wait_for_progress(&self, patience: Duration) {
         let state = lock_std(&self.state);
-        if state.marked < state.begun {
+        if state.completed < state.requested.max(state.begun) {
             drop(wait_timeout(&self.done, state, patience));
         }
     }
 
-    /// S2 has been.
+    /// S2 has been: wakes who waits for progress.
     pub(super) fn mark_ended(&self) {
-        let mut state = lock_std(&self.state);
-        state.marked = state.begun;
+        let _state = lock_std(&self.state);
         self.done.notify_all();
     }
 
