@@ -14,7 +14,7 @@ mod expand;
 /// Every field is visited. Fields of types that hold no handles, such as numbers and strings, cost nothing when the
 /// collector marks.
 ///
-/// ```ignore
+/// ```
 /// use graphgc::{Gc, GcRefCell, Trace};
 ///
 /// #[derive(Trace)]
@@ -46,9 +46,13 @@ mod expand;
 ///
 /// Both are safe: a leaf that holds handles after all is merely a skipped field.
 ///
-/// ```ignore
+/// ```
+/// use graphgc::{Gc, Trace};
 /// use std::fs::File;
 ///
+/// # #[derive(Trace)]
+/// # struct Project;
+/// #
 /// #[derive(Trace)]
 /// struct Source {
 ///     #[trace(leaf)]
@@ -68,7 +72,9 @@ mod expand;
 ///   The derive emits an `unsafe` implementation that relies on what it finds there, so the path must lead to `graphgc`
 ///   itself or a re-export of all of it, never to a module that only looks like it.
 ///
-/// ```ignore
+/// ```
+/// use graphgc::Trace;
+///
 /// #[derive(Trace)]
 /// #[trace(bound = "T: 'static")]
 /// struct Id<T> {
