@@ -52,15 +52,19 @@ struct Link(Option<Box<Link>>, Option<Gc<u8>>);
 /// A deep value of one owner was dropped on a stack of 2 MiB, where the program's own would have borne it.
 #[test]
 fn deep_values_fit_the_collectors_stacks() {
-    let mut chain = Link(None, None);
-    for _ in 0..20_000 {
-        chain = Link(Some(Box::new(chain)), Some(Gc::new(1)));
-    }
-    let kept = Gc::new(chain);
-    assert_eq!(collect().outcome, Outcome::Settled);
-    assert!(kept.0.is_some() && kept.1.is_some());
-    drop(kept);
-    assert_eq!(collect().outcome, Outcome::Settled);
+    let body = || {
+        let mut chain = Link(None, None);
+        for _ in 0..40_000 {
+            chain = Link(Some(Box::new(chain)), Some(Gc::new(1)));
+        }
+        let kept = Gc::new(chain);
+        assert_eq!(collect().outcome, Outcome::Settled);
+        assert!(kept.0.is_some() && kept.1.is_some());
+        drop(kept);
+        assert_eq!(collect().outcome, Outcome::Settled);
+    };
+    // Here, too, the value is walked over: whoever builds such a thing has the stack for it.
+    thread::Builder::new().stack_size(256 << 20).spawn(body).unwrap().join().unwrap();
 }
 
 #[derive(Trace)]
