@@ -77,14 +77,16 @@ impl EdgeWord {
     }
 
     /// Sets the flag to *counted*, with `up` and `down` to count the target before, and back if the word moved meanwhile.
-    pub(crate) fn release(&self, mut up: impl FnMut(Object), mut down: impl FnMut(Object)) {
+    pub(crate) fn release<R>(&self, mut up: impl FnMut(Object), mut down: impl FnMut(Object) -> R) {
         let mut seen = self.read();
         while !seen.is_counted() {
             seen.object().into_iter().for_each(&mut up);
             match self.swap_word(seen, Reading::new(seen.object(), true)) {
                 Ok(()) => return,
                 Err(now) => {
-                    seen.object().into_iter().for_each(&mut down);
+                    if let Some(object) = seen.object() {
+                        down(object);
+                    }
                     seen = now;
                 }
             }

@@ -5,7 +5,6 @@ use crate::{
     handle::gc::Gc,
     heap::header::Object,
     mutator::Operation,
-    observe::stats::LettingGo,
     trace::{Facts, Info, Trace, Tracer, type_info::SlotFacts},
 };
 use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
@@ -293,7 +292,6 @@ unsafe impl<P: Edge> Trace for GcCell<P> {
     unsafe fn drop_swept(&mut self) {
         let reading = self.word.read();
         if reading.is_counted() {
-            let _told_afterwards = LettingGo;
             // SAFETY: the cell owned one count and is gone.
             drop(unsafe { P::from_object(reading.object()) });
         }

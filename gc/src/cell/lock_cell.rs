@@ -1,10 +1,7 @@
 //! What the lock-type cells share: the lock, the content, and how both are traced and dropped.
 
 use super::{lock::CellLock, open};
-use crate::{
-    observe::stats::LettingGo,
-    trace::{Trace, Tracer, type_info::facts},
-};
+use crate::trace::{Trace, Tracer, type_info::facts};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
 /// A lock and the content it guards.
@@ -77,7 +74,6 @@ impl<T: Trace> LockCell<T> {
             // SAFETY: by contract.
             unsafe { self.content.get_mut().drop_swept() };
         } else {
-            let _told_afterwards = facts::<T>().scan.then_some(LettingGo);
             // SAFETY: by contract; all handles in counted content are counted, so dropping them is right.
             unsafe { std::ptr::drop_in_place(self.content()) };
         }

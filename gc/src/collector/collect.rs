@@ -91,9 +91,9 @@ fn run_until_settled() -> Outcome {
     run_one_cycle();
     for _ in 0..MOST_ROUNDS {
         // Whatever has been let go by now is no root any more when the next cycle begins.
-        let known = TOTALS.let_go();
+        let known = TOTALS.times_let_go();
         run_one_cycle();
-        if TOTALS.let_go() == known {
+        if TOTALS.times_let_go() == known {
             return Outcome::Settled;
         }
     }

@@ -26,6 +26,7 @@ thread_local! {
 }
 
 /// Whether the calling thread is dropping dead values now, so that it cannot wait for the collector.
+#[inline]
 pub(crate) fn is_dropping() -> bool {
     DROPPING.get()
 }

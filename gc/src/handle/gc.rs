@@ -6,9 +6,10 @@
 //! fields are not dropped but swept (`Trace::drop_swept`), and content is counted before `&mut` to it is given out.
 
 use crate::{
-    collector::collect,
+    collector::{collect, sweep::is_dropping},
     heap::header::Object,
     mutator::{allocate::allocate, operation::log_clone},
+    observe::stats::TOTALS,
     trace::{Trace, Tracer, facts::Handle},
 };
 use std::{alloc::Layout, fmt, marker::PhantomData, mem::align_of_val, ops::Deref, ptr::NonNull};
@@ -182,12 +183,22 @@ impl<T: ?Sized> Clone for Gc<T> {
     }
 }
 
+/// The last handle outside the heap is gone. If that happened as a dead value was dropped, `collect` must know.
+#[inline]
+fn dropped_last() {
+    if is_dropping() {
+        TOTALS.let_go();
+    }
+}
+
 impl<T: ?Sized> Drop for Gc<T> {
     /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction.
     #[inline]
     fn drop(&mut self) {
         // SAFETY: a handle that is dropped is counted, so its object is alive.
-        unsafe { self.as_object().roots() }.down();
+        if unsafe { self.as_object().roots() }.down() {
+            dropped_last();
+        }
     }
 }
 

@@ -80,11 +80,13 @@ impl RootWord {
         Before { count: before / ONE, in_log: before & IN_LOG != 0 }
     }
 
-    /// Takes a counted handle away. Release: every use through it happens before whoever reads the 0.
+    /// Takes a counted handle away, and says whether it was the last. Release: every use through it happens before
+    /// whoever reads the 0.
     #[inline]
-    pub(crate) fn down(&self) {
+    pub(crate) fn down(&self) -> bool {
         let before = self.0.fetch_sub(ONE, Ordering::Release);
         debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
+        before < 2 * ONE
     }
 
     #[inline]

@@ -28,18 +28,8 @@ pub(crate) struct Totals {
     /// Marked in this cycle.
     marked_bytes: AtomicU64,
     marked_objects: AtomicU64,
-    /// Values with counted handles dropped by sweeps.
+    /// Root counts brought to 0 by dropping dead values.
     let_go: AtomicU64,
-}
-
-/// Says, when it goes, that a swept value may have let objects go. Not before its handles have counted down: a cycle that
-/// began in between would seem to know of it, though it found the objects still rooted.
-pub(crate) struct LettingGo;
-
-impl Drop for LettingGo {
-    fn drop(&mut self) {
-        TOTALS.let_go.fetch_add(1, Release);
-    }
 }
 
 /// Durations of one of the two stops, in nanoseconds.
@@ -129,8 +119,14 @@ impl Totals {
         self.cycles.fetch_add(1, Relaxed);
     }
 
-    /// How many values with counted handles in them sweeps have dropped. What they let go of has counted down before they are counted here.
-    pub(crate) fn let_go(&self) -> u64 {
+    /// Dropping a dead value has brought a root count to 0. Called after that, so that whoever sees it here and then has a cycle run has
+    /// the object found dead.
+    pub(crate) fn let_go(&self) {
+        self.let_go.fetch_add(1, Release);
+    }
+
+    /// How often that has happened.
+    pub(crate) fn times_let_go(&self) -> u64 {
         self.let_go.load(Acquire)
     }
 

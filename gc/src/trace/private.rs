@@ -69,7 +69,6 @@ pub unsafe fn drop_field<T: Trace>(field: &mut T) {
 /// # Safety
 /// As for [`Trace::drop_swept`]; the field is not used again.
 pub unsafe fn drop_untraced<T>(field: &mut T) {
-    let _told_afterwards = std::mem::needs_drop::<T>().then_some(crate::observe::stats::LettingGo);
     // SAFETY: by contract nobody uses the value again. It may be dropped on this thread: `check_fields` compiled.
     unsafe { std::ptr::drop_in_place(field) };
 }
