@@ -1,6 +1,8 @@
 //! Behaviour tests of `graphgc`; everything is under `tests/`. Here is what the tests share: random numbers, payloads that know
-//! whether they are alive, and questions to the operating system.
+//! whether they are alive, small graphs, turns at the one heap, and questions to the operating system.
 
+pub mod heap;
+pub mod knot;
 pub mod payload;
 pub mod process;
 pub mod random;

@@ -4,7 +4,10 @@ use graphgc::{
     BorrowError, BorrowMutError, Gc, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard,
     GcRwLockWriteGuard, Outcome, Ref, RefMut, Trace, collect, stats,
 };
-use graphgc_tests::payload::{Leaf, drops_of, new_id};
+use graphgc_tests::{
+    heap::{alone, settle},
+    payload::{Leaf, drops_of, new_id},
+};
 use std::{
     borrow::Borrow,
     cmp::Ordering,
@@ -12,18 +15,7 @@ use std::{
     error::Error,
     fmt,
     hash::{Hash, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
-
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn settle() {
-    while collect().outcome != Outcome::Settled {}
-}
 
 #[derive(Trace, Debug)]
 struct Node {

@@ -2,24 +2,19 @@
 
 use graphgc::{Gc, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, Outcome, RefMut, Trace, collect, stats};
 use graphgc_tests::{
+    heap::{alone, settle},
     payload::{Leaf, corrupt_drops, drops_of, new_id},
     process::wait_until,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, MutexGuard, Once, PoisonError,
+        Mutex, Once,
         atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     thread,
 };
-
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const EXPECTED: &str = "expected by the test";
 
@@ -41,10 +36,6 @@ fn panic_quietly<T>() -> T {
 fn panics<R>(body: impl FnOnce() -> R) {
     let panic = catch_unwind(AssertUnwindSafe(body)).err().expect("a panic");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&EXPECTED));
-}
-
-fn settle() {
-    while collect().outcome != Outcome::Settled {}
 }
 
 static PANICKED: AtomicUsize = AtomicUsize::new(0);

@@ -1,8 +1,9 @@
 //! When the operating system refuses memory: `Gc::try_new` gives the value back with nothing lost, whichever request is refused, and all is
 //! well again once memory is to be had.
 
-use graphgc::{Gc, GcCell, GcRefCell, Outcome, Trace, collect, stats, testing};
+use graphgc::{Gc, GcCell, GcRefCell, Trace, stats, testing};
 use graphgc_tests::{
+    heap::settle,
     payload::{Canary, Leaf, drops_of, new_id},
     process::{alone, is_child, run_test_alone},
 };
@@ -26,10 +27,6 @@ struct Large<const WORDS: usize> {
 
 fn small(next: Option<Gc<Small>>) -> Small {
     Small { leaf: Leaf::new(new_id()), next: next.into(), list: vec![].into(), filler: [7; 120] }
-}
-
-fn settle() {
-    while collect().outcome != Outcome::Settled {}
 }
 
 #[track_caller]

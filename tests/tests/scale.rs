@@ -2,24 +2,15 @@
 //! them.
 
 use graphgc::{Gc, GcCell, GcRefCell, Outcome, Trace, collect, stats};
+use graphgc_tests::heap::alone;
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
     thread,
 };
 
 const NODES: u64 = 10_000_000;
 /// A stack that no walk over a long list by recursion would fit on, but any single operation.
 const SMALL_STACK: usize = 128 << 10;
-
-/// The tests compare numbers of the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// One link of a list: the one before is all it knows.
 #[derive(Trace)]

@@ -2,45 +2,17 @@
 //! they can allocate, clone, change cells and collect.
 
 use graphgc::{Gc, GcCell, GcMutex, Outcome, Trace, collect, stats};
-use graphgc_tests::payload::{Leaf, drops_of, new_id};
+use graphgc_tests::{
+    heap::{alone, settle},
+    knot::{Node, knot, node},
+    payload::drops_of,
+};
 use std::{
     cell::RefCell,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
-
-/// The tests compare numbers of the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Trace)]
-struct Node {
-    leaf: Leaf,
-    next: GcCell<Option<Gc<Node>>>,
-    more: GcMutex<Vec<Gc<Node>>>,
-}
-
-fn node(next: Option<Gc<Node>>) -> Gc<Node> {
-    Gc::new(Node { leaf: Leaf::new(new_id()), next: next.into(), more: vec![].into() })
-}
-
-/// Two nodes that lead to each other, and a third behind the second's lock.
-fn knot() -> (Gc<Node>, [u32; 3]) {
-    let (one, three) = (node(None), node(None));
-    let two = node(Some(one.clone()));
-    one.next.set(Some(two.clone()));
-    two.more.lock().push(three.clone());
-    let ids = [one.leaf.check(), two.leaf.check(), three.leaf.check()];
-    (one, ids)
-}
-
-fn settle() {
-    while collect().outcome != Outcome::Settled {}
-}
 
 /// Runs on a thread of its own, and waits until that has ended with all its thread-locals; fails if it does not.
 #[track_caller]

@@ -1,8 +1,10 @@
 //! Threads that come and go, block, compute, end with handles in thread-locals, and collect at the same time. (What destructors of
 //! thread-locals may do is in `thread_locals.rs`.)
 
-use graphgc::{Gc, GcCell, GcMutex, GcRwLock, Outcome, Trace, collect, stats};
+use graphgc::{Gc, GcMutex, GcRwLock, Outcome, Trace, collect, stats};
 use graphgc_tests::{
+    heap::{alone, settle},
+    knot::{Node, knot, node},
     payload::{Leaf, corrupt_drops, drops_of, new_id},
     process::wait_until,
 };
@@ -11,47 +13,13 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
-        Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Barrier, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     thread,
     time::Duration,
 };
-
-/// The tests compare numbers of the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Trace)]
-struct Node {
-    leaf: Leaf,
-    next: GcCell<Option<Gc<Node>>>,
-    more: GcMutex<Vec<Gc<Node>>>,
-    #[trace(skip)]
-    skipped: Option<Gc<Node>>,
-}
-
-fn node(next: Option<Gc<Node>>) -> Gc<Node> {
-    Gc::new(Node { leaf: Leaf::new(new_id()), next: next.into(), more: vec![].into(), skipped: None })
-}
-
-/// Two nodes that lead to each other, and a third behind the second's lock.
-fn knot() -> (Gc<Node>, [u32; 3]) {
-    let (one, three) = (node(None), node(None));
-    let two = node(Some(one.clone()));
-    one.next.set(Some(two.clone()));
-    two.more.lock().push(three.clone());
-    let ids = [one.leaf.check(), two.leaf.check(), three.leaf.check()];
-    (one, ids)
-}
-
-fn settle() {
-    while collect().outcome != Outcome::Settled {}
-}
 
 /// Collects, and fails if that takes for ever.
 #[track_caller]

@@ -1,0 +1,16 @@
+//! The heap is one for the process: tests that compare its numbers take turns.
+
+use graphgc::{Outcome, collect};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Waits until no other test of the binary that asks for this too is running, and keeps it so. A test that failed meanwhile does no
+/// harm.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Collects until nothing more can go: also what hangs on handles in skipped fields, one after the other.
+pub fn settle() {
+    while collect().outcome != Outcome::Settled {}
+}
