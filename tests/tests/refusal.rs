@@ -250,6 +250,23 @@ fn first_object_of_a_thread_refused() {
 }
 
 /// What the collector needs for itself it must have before: a cycle with very many roots, and memory refused.
+/// Every one of these roots is grey at some time, and the first cycle of all comes when no memory for a list of them is to be had.
+#[test]
+fn first_cycle_of_many_roots_while_memory_is_refused() {
+    alone("first_cycle_of_many_roots_while_memory_is_refused", &[("GRAPHGC_MIN_HEAP", "1G")], || {
+        let target = Gc::new(7);
+        let nodes: Vec<_> = (0..600_000).map(|_| Gc::new(GcCell::new(target.clone()))).collect();
+        assert_eq!(stats().cycles, 0);
+        testing::fault::refuse_from(1);
+        settle();
+        testing::fault::allow();
+        assert!(nodes.iter().all(|node| *node.get() == 7));
+        drop((nodes, target));
+        settle();
+        assert_eq!(stats().live_objects, 0);
+    });
+}
+
 #[test]
 fn cycle_while_memory_is_refused() {
     alone("cycle_while_memory_is_refused", &[], || {

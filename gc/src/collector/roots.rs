@@ -2,7 +2,8 @@
 //!
 //! It runs after S1, concurrently with everything else, and takes both lists whole (`mutator::root_lists`), the log first: a candidate that is logged already
 //! has an entry that was scanned before it. What is a root keeps (or gets) its log entry and is shaded, the rest goes. What threads add
-//! meanwhile is younger than S1 and was shaded when it was logged.
+//! meanwhile is younger than S1 and was shaded when it was logged. While the OS refuses memory for lists, the scan marks in
+//! between, so that many roots need no more of it than few.
 
 use super::mark::{Marker, prefetch};
 use crate::{
@@ -69,5 +70,9 @@ fn scan_blocks(mut blocks: BlockList, marker: &mut Marker, kept: &mut Kept, mut 
         }
         // SAFETY: as above; nobody refers to it any more.
         unsafe { HEAP.blocks.give(block) };
+        if !HEAP.blocks.replenish() {
+            // Grey roots would take the last spare blocks: trace them before there are more.
+            marker.drain(usize::MAX);
+        }
     }
 }
