@@ -1,6 +1,6 @@
 //! Settings: in code before first use, or by environment variables; wrong ones are errors, never ignored.
 
-use crate::sync::lock_std;
+use crate::{mutator::holders::HeldPin, sync::lock_std};
 use once_cell::sync::OnceCell;
 use std::{env, fmt, sync::Mutex, time::Duration};
 
@@ -15,6 +15,8 @@ use std::{env, fmt, sync::Mutex, time::Duration};
 /// | [`memory_limit`](Config::memory_limit) | `GRAPHGC_MEMORY_LIMIT` | none | bytes, at least 1 MiB, or `none` |
 /// | [`period`](Config::period) | `GRAPHGC_PERIOD` | 120 s | seconds, 0.01 to 1000000, or `none` |
 /// | [`workers`](Config::workers) | `GRAPHGC_WORKERS` | 1 | threads, 1 to 64 |
+/// | [`patience`](Config::patience) | `GRAPHGC_PATIENCE` | 5 s | seconds, 0.01 to 1000000, or `none` |
+/// | [`pin_warning`](Config::pin_warning) | `GRAPHGC_PIN_WARNING` | none | seconds, 0.01 to 1000000, or `none` |
 ///
 /// Bytes may carry a suffix `K`, `M` or `G` (powers of 1024).
 ///
@@ -31,7 +33,21 @@ pub struct Config {
     pub(crate) memory_limit: Option<usize>,
     pub(crate) period: Duration,
     pub(crate) workers: usize,
+    pub(crate) patience: Duration,
+    pub(crate) pin_warning: PinWarning,
     given: Given,
+}
+
+/// When to warn of pins that hold a cycle up, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PinWarning {
+    pub(crate) after: Duration,
+    pub(crate) hook: fn(&HeldPin),
+}
+
+fn print_warning(pin: &HeldPin) {
+    let name = pin.thread.as_deref().unwrap_or("without a name");
+    eprintln!("graphgc: thread `{name}` has held a pin for {:?}; no memory is freed meanwhile", pin.age);
 }
 
 /// Which settings code has given, so that the environment does not override them.
@@ -42,6 +58,8 @@ struct Given {
     memory_limit: bool,
     period: bool,
     workers: bool,
+    patience: bool,
+    pin_warning: bool,
 }
 
 /// Why settings were refused.
@@ -78,6 +96,8 @@ const GROWTH: &str = "a percentage from 10 to 10000";
 const MIN_HEAP: &str = "a number of bytes, at least 64K; suffixes K, M and G are powers of 1024";
 const MEMORY_LIMIT: &str = "`none` or a number of bytes, at least 1M; suffixes K, M and G are powers of 1024";
 const PERIOD: &str = "`none` or a number of seconds from 0.01 to 1000000";
+const PATIENCE: &str = "`none` or a number of seconds from 0.01 to 1000000";
+const PIN_WARNING: &str = PATIENCE;
 const WORKERS: &str = "a number of threads from 1 to 64";
 
 static INSTALLED: Mutex<Option<Config>> = Mutex::new(None);
@@ -98,7 +118,17 @@ impl Config {
             memory_limit: None,
             period: Duration::from_secs(120),
             workers: 1,
-            given: Given { growth: false, min_heap: false, memory_limit: false, period: false, workers: false },
+            patience: Duration::from_secs(5),
+            pin_warning: PinWarning { after: Duration::MAX, hook: print_warning },
+            given: Given {
+                growth: false,
+                min_heap: false,
+                memory_limit: false,
+                period: false,
+                workers: false,
+                patience: false,
+                pin_warning: false,
+            },
         }
     }
 
@@ -138,6 +168,29 @@ impl Config {
         self
     }
 
+    /// How long [`collect`](crate::collect) waits for a cycle that another thread's pin holds up; [`Duration::MAX`] for as long as it
+    /// takes.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self.given.patience = true;
+        self
+    }
+
+    /// After which time to warn of a pin that holds a cycle up, once for each pin, on standard error; [`Duration::MAX`] for never.
+    /// [`pin_warning_hook`](Self::pin_warning_hook) changes what is done with the warning.
+    pub const fn pin_warning(mut self, after: Duration) -> Self {
+        self.pin_warning.after = after;
+        self.given.pin_warning = true;
+        self
+    }
+
+    /// What to do with the warnings of [`pin_warning`](Self::pin_warning). The hook runs on the collector's thread, which waits for it; a
+    /// panic in it goes no further, and [`collect`](crate::collect) in it only asks for a cycle.
+    pub const fn pin_warning_hook(mut self, hook: fn(&HeldPin)) -> Self {
+        self.pin_warning.hook = hook;
+        self
+    }
+
     /// Makes these the settings of the process. The last call before the first `Gc` counts.
     ///
     /// # Errors
@@ -161,6 +214,9 @@ impl Config {
         read(&variable, "GRAPHGC_MEMORY_LIMIT", MEMORY_LIMIT, given.memory_limit, parse_limit, &mut self.memory_limit)?;
         read(&variable, "GRAPHGC_PERIOD", PERIOD, given.period, parse_period, &mut self.period)?;
         read(&variable, "GRAPHGC_WORKERS", WORKERS, given.workers, parse_workers, &mut self.workers)?;
+        read(&variable, "GRAPHGC_PATIENCE", PATIENCE, given.patience, parse_period, &mut self.patience)?;
+        let warning = &mut self.pin_warning.after;
+        read(&variable, "GRAPHGC_PIN_WARNING", PIN_WARNING, given.pin_warning, parse_period, warning)?;
         Ok(self)
     }
 
@@ -168,8 +224,9 @@ impl Config {
         require("growth", &self.growth, GROWTH, parse_growth(&self.growth.to_string()).is_some())?;
         require("min_heap", &self.min_heap, MIN_HEAP, self.min_heap >= LEAST_HEAP)?;
         require("memory_limit", &self.memory_limit, MEMORY_LIMIT, self.memory_limit.is_none_or(|l| l >= LEAST_LIMIT))?;
-        let period_allowed = self.period == Duration::MAX || (SHORTEST..=LONGEST).contains(&self.period);
-        require("period", &self.period, PERIOD, period_allowed)?;
+        require("period", &self.period, PERIOD, is_allowed(self.period))?;
+        require("patience", &self.patience, PATIENCE, is_allowed(self.patience))?;
+        require("pin_warning", &self.pin_warning.after, PIN_WARNING, is_allowed(self.pin_warning.after))?;
         require("workers", &self.workers, WORKERS, (1..=64).contains(&self.workers))
     }
 }
@@ -178,6 +235,10 @@ const LEAST_HEAP: usize = 64 << 10;
 const LEAST_LIMIT: usize = 1 << 20;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1_000_000);
+
+fn is_allowed(duration: Duration) -> bool {
+    duration == Duration::MAX || (SHORTEST..=LONGEST).contains(&duration)
+}
 
 fn require(
     name: &'static str,
@@ -271,6 +332,8 @@ mod tests {
         assert_eq!(with("GRAPHGC_MEMORY_LIMIT", "none").unwrap().memory_limit, None);
         assert_eq!(with("GRAPHGC_PERIOD", "0.5").unwrap().period, Duration::from_millis(500));
         assert_eq!(with("GRAPHGC_WORKERS", "2").unwrap().workers, 2);
+        assert_eq!(with("GRAPHGC_PATIENCE", "1.5").unwrap().patience, Duration::from_millis(1500));
+        assert_eq!(with("GRAPHGC_PIN_WARNING", "none").unwrap().pin_warning.after, Duration::MAX);
     }
 
     #[test]
@@ -284,6 +347,8 @@ mod tests {
             ("GRAPHGC_PERIOD", "NaN"),
             ("GRAPHGC_PERIOD", "-3"),
             ("GRAPHGC_WORKERS", "0"),
+            ("GRAPHGC_PATIENCE", "0"),
+            ("GRAPHGC_PIN_WARNING", "soon"),
         ] {
             let error = with(name, value).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");

@@ -104,7 +104,8 @@ pub use {
     },
     collector::{Collection, Outcome, collect},
     config::{Config, ConfigError},
-    handle::{AllocError, Gc},
+    handle::{AllocError, Gc, Guard, Local, pin},
+    mutator::holders::HeldPin,
     observe::stats::{Stats, stats},
     trace::Trace,
 };

@@ -180,14 +180,14 @@ fn cells_of_edges() {
     let _alone = alone();
     let (one, other) = (node("one"), node("other"));
     let cell = GcCell::new(Some(one.clone()));
-    let refused = cell.compare_exchange(&None, Some(other.clone())).unwrap_err();
+    let refused = cell.replace_if(&None, Some(other.clone())).unwrap_err();
     assert_eq!(refused.unwrap().name, "other");
-    let before = cell.compare_exchange(&Some(one.clone()), Some(other.clone())).unwrap();
+    let before = cell.replace_if(&Some(one.clone()), Some(other.clone())).unwrap();
     assert!(Gc::ptr_eq(&before.unwrap(), &one));
     assert_eq!(cell.clone().into_inner().unwrap().name, "other");
     assert_eq!(cell.replace(None).unwrap().name, "other");
     assert!(cell.take().is_none() && cell.get().is_none());
-    assert!(cell.compare_exchange(&None, None).unwrap().is_none());
+    assert!(cell.replace_if(&None, None).unwrap().is_none());
     assert!(GcCell::<Option<Gc<Node>>>::default().get().is_none());
     let always = GcCell::from(one);
     assert_eq!(always.replace(other).name, "one");

@@ -299,7 +299,7 @@ impl Program<'_> {
                     }
                     4 => {
                         let current = it.next.get();
-                        match it.next.compare_exchange(&current, plain) {
+                        match it.next.replace_if(&current, plain) {
                             Ok(before) => {
                                 assert_eq!(before.as_ref().map(Gc::as_ptr), current.as_ref().map(Gc::as_ptr));
                                 before.map(Any::Plain)

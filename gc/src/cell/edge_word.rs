@@ -52,6 +52,22 @@ impl EdgeWord {
         Reading(self.0.load(Ordering::Acquire))
     }
 
+    /// [`read`](Self::read), for a chase from edge to edge: the flag is tested, not masked off, so that the address of the next
+    /// load waits for nothing but this one.
+    #[inline]
+    pub(crate) fn target(&self) -> Option<Object> {
+        let word = self.0.load(Ordering::Acquire);
+        let header = if word.addr() & COUNTED == 0 { word } else { word.wrapping_byte_sub(COUNTED) };
+        NonNull::new(header).map(Object::new)
+    }
+
+    /// Puts `object` in, in a cell whose content is claimed and which nobody can claim or release now: that takes marking, or
+    /// the cell for oneself.
+    #[inline]
+    pub(crate) fn overwrite_claimed(&self, object: Option<Object>) {
+        self.0.store(Reading::new(object, false).0, Ordering::Release);
+    }
+
     /// Puts `object` in the place of `seen`, flag unchanged. On failure the reading that was there instead.
     #[inline]
     pub(crate) fn exchange(&self, seen: Reading, object: Option<Object>) -> Result<(), Reading> {

@@ -2,7 +2,7 @@
 
 use super::edge_word::EdgeWord;
 use crate::{
-    handle::gc::Gc,
+    handle::{Gc, Local},
     heap::header::Object,
     mutator::Operation,
     trace::{Facts, Info, Trace, Tracer, type_info::SlotFacts},
@@ -15,7 +15,10 @@ use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
     label = "not `Gc<T>` or `Option<Gc<T>>`",
     note = "a `GcCell` holds exactly one edge; for anything else use `GcRefCell`, `GcMutex` or `GcRwLock`"
 )]
-pub trait Edge: sealed::Sealed {}
+pub trait Edge: sealed::Sealed {
+    /// The edge as a pinned scope has it: `Local<'g, T>` or `Option<Local<'g, T>>`.
+    type Local<'g>: sealed::PinnedEdge<'g>;
+}
 
 #[expect(private_interfaces, reason = "sealed: nobody outside calls or implements these")]
 pub(crate) mod sealed {
@@ -41,11 +44,32 @@ pub(crate) mod sealed {
         /// The object, borrowed.
         fn object(&self) -> Option<Object>;
     }
-}
-use sealed::Sealed;
 
-impl<T: Trace> Edge for Gc<T> {}
-impl<T: Trace> Edge for Option<Gc<T>> {}
+    /// The same for the edges of a pinned scope.
+    ///
+    /// # Safety
+    /// `from_object` of what `into_object` gave is the same edge.
+    pub unsafe trait PinnedEdge<'g>: Copy {
+        /// The object.
+        fn into_object(self) -> Option<Object>;
+
+        /// The edge to `object`.
+        ///
+        /// # Safety
+        /// `object` came from `into_object`, of this or of `Sealed`, and something kept it reachable at a moment of a pin of
+        /// the calling thread that lasts for `'g`.
+        unsafe fn from_object(object: Option<Object>) -> Self;
+    }
+}
+use sealed::{PinnedEdge, Sealed};
+
+impl<T: Trace> Edge for Gc<T> {
+    type Local<'g> = Local<'g, T>;
+}
+
+impl<T: Trace> Edge for Option<Gc<T>> {
+    type Local<'g> = Option<Local<'g, T>>;
+}
 
 #[expect(private_interfaces, reason = "sealed")]
 // SAFETY: a handle and its object determine each other.
@@ -92,6 +116,37 @@ unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
     }
 }
 
+#[expect(private_interfaces, reason = "sealed")]
+// SAFETY: a `Local` and its object determine each other.
+unsafe impl<'g, T: Trace> PinnedEdge<'g> for Local<'g, T> {
+    #[inline]
+    fn into_object(self) -> Option<Object> {
+        Some(self.as_object())
+    }
+
+    #[inline]
+    unsafe fn from_object(object: Option<Object>) -> Self {
+        let object = object.expect("a cell of `Gc` is never empty");
+        // SAFETY: by contract.
+        unsafe { Local::from_object(object) }
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed")]
+// SAFETY: as above; `None` is no object.
+unsafe impl<'g, T: Trace> PinnedEdge<'g> for Option<Local<'g, T>> {
+    #[inline]
+    fn into_object(self) -> Option<Object> {
+        self.map(Local::as_object)
+    }
+
+    #[inline]
+    unsafe fn from_object(object: Option<Object>) -> Self {
+        // SAFETY: by contract.
+        object.map(|object| unsafe { Local::from_object(object) })
+    }
+}
+
 /// The garbage-collected world's `Cell` for one edge: `Gc<T>` or `Option<Gc<T>>` in one word, read and changed atomically without
 /// locks, shared between threads if the handle is.
 ///
@@ -111,7 +166,7 @@ unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
 /// assert!(a.next.get().is_none());
 /// ```
 pub struct GcCell<P: Edge> {
-    word: EdgeWord,
+    pub(super) word: EdgeWord,
     /// Owns a `P`; not `Sync` by itself.
     edge: PhantomData<(P, Cell<()>)>,
 }
@@ -178,11 +233,12 @@ impl<P: Edge> GcCell<P> {
         self.replace(P::default())
     }
 
-    /// Puts `new` in if the edge leads to the same object as `current` (or both are `None`), and gives back what was there.
+    /// Puts `new` in if the edge leads to the same object as `current` (or both are `None`), and gives back what was there. Atomic;
+    /// [`compare_exchange`](Self::compare_exchange) is its counterpart for pinned scopes, which counts nothing.
     ///
     /// # Errors
     /// Gives `new` back if it leads elsewhere.
-    pub fn compare_exchange(&self, current: &P, new: P) -> Result<P, P> {
+    pub fn replace_if(&self, current: &P, new: P) -> Result<P, P> {
         let new = ManuallyDrop::new(new);
         let operation = Operation::enter();
         let mut seen = self.word.read();

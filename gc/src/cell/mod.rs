@@ -13,6 +13,7 @@ pub(crate) mod lock_cell;
 pub(crate) mod mutex;
 pub(crate) mod open;
 pub(crate) mod parking;
+mod pinned;
 pub(crate) mod ref_cell;
 pub(crate) mod rw_lock;
 

@@ -2,8 +2,11 @@
 //!
 //! All of it runs after the operation in which a thread got a new run of slots, never inside one.
 
-use super::{grey::GREY, mark::Marker, pacer::PACER, worker::WORKER};
-use crate::{mutator::record::WORLD, observe::stats::TOTALS};
+use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, worker::WORKER};
+use crate::{
+    mutator::{holders::is_pinned, record::WORLD},
+    observe::stats::TOTALS,
+};
 use std::time::{Duration, Instant};
 
 /// The least an assist marks once it begins, in bytes.
@@ -53,8 +56,11 @@ fn assist(bytes: usize) {
 }
 
 /// Lets the worker have the core of a thread that is far ahead of it. For a moment only: what the worker waits for may
-/// be held up by what this thread holds.
+/// be held up by what this thread holds. Not at all if that is known: a pin, this thread's or one that has been held for long.
 fn wait_for_the_worker() {
+    if is_pinned() || HELD_UP.is_for_long() {
+        return;
+    }
     let begun = Instant::now();
     WORKER.wait_for_progress(WAIT);
     TOTALS.assisted(begun.elapsed());

@@ -2,17 +2,22 @@
 
 use super::{
     dropper::DROPPER,
+    held_up::HELD_UP,
     sweep::is_dropping,
     worker::{WORKER, ensure_started},
 };
-use crate::observe::stats::TOTALS;
+use crate::{
+    config,
+    mutator::holders::{HeldPin, is_pinned},
+    observe::stats::TOTALS,
+};
 use std::time::{Duration, Instant};
 
 /// How many further cycles `collect` runs while each lets go of counted handles in what it sweeps.
 const MOST_ROUNDS: usize = 64;
 
 /// What [`collect`] came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Everything that was unreachable at the call has been dropped.
@@ -20,12 +25,16 @@ pub enum Outcome {
     /// The cycles ran and their drops are done, but the last one still found values whose dropping let go of further objects: a chain through
     /// `#[trace(skip)]` fields longer than the bound. Another call goes on.
     Unsettled,
-    /// The caller runs inside a `Drop` that the collector called, which cannot wait for it: a cycle has been asked for.
+    /// The caller cannot wait for the collector, which waits for it: it holds a pin, or runs inside a `Drop` or a hook that the collector
+    /// called. A cycle has been asked for.
     Requested,
+    /// Another thread's pin has held the cycle up for longer than [`Config::patience`](crate::Config::patience). The cycle goes on when the pin is
+    /// gone.
+    Blocked(HeldPin),
 }
 
 /// What a call of [`collect`] did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Collection {
     /// How it ended.
@@ -47,7 +56,9 @@ pub struct Collection {
 /// brief stops a cycle. It waits neither for borrows nor for locks that anyone holds, but for `Drop`s of users' values:
 /// a `Drop` that waits for a lock held by the caller, or for a thread that calls this, waits for ever.
 ///
-/// Called from such a `Drop` it cannot wait: it asks for a cycle and says [`Outcome::Requested`].
+/// Called from such a `Drop`, or while the calling thread holds a [pin](crate::pin), it cannot wait: it asks for a cycle and says
+/// [`Outcome::Requested`]. If another thread's pin outlasts its [patience](crate::Config::patience), it says [`Outcome::Blocked`] and by
+/// whom.
 ///
 /// Cost: marking everything that lives, twice. Programs need not call it: cycles start by themselves as the heap grows.
 ///
@@ -71,11 +82,11 @@ pub fn collect() -> Collection {
     ensure_started();
     let begun = Instant::now();
     let before = TOTALS.snapshot();
-    let outcome = if is_dropping() {
+    let outcome = if is_dropping() || is_pinned() {
         WORKER.request_cycle();
         Outcome::Requested
     } else {
-        run_until_settled()
+        run_until_settled().unwrap_or_else(Outcome::Blocked)
     };
     let after = TOTALS.snapshot();
     Collection {
@@ -87,21 +98,33 @@ pub fn collect() -> Collection {
     }
 }
 
-fn run_until_settled() -> Outcome {
-    run_one_cycle();
+/// Asks for a cycle and waits for nothing.
+pub(crate) fn request_cycle() {
+    WORKER.request_cycle();
+}
+
+fn run_until_settled() -> Result<Outcome, HeldPin> {
+    run_one_cycle()?;
     for _ in 0..MOST_ROUNDS {
         // Whatever has been let go by now is no root any more when the next cycle begins.
         let known = TOTALS.times_let_go();
-        run_one_cycle();
+        run_one_cycle()?;
         if TOTALS.times_let_go() == known {
-            return Outcome::Settled;
+            return Ok(Outcome::Settled);
         }
     }
-    Outcome::Unsettled
+    Ok(Outcome::Unsettled)
 }
 
-/// Runs a cycle that begins after the call, with its sweep and its drops.
-fn run_one_cycle() {
-    WORKER.wait_for(WORKER.request_cycle());
+/// Runs a cycle that begins after the call, with its sweep and its drops; gives up if a pin holds it up for too long.
+fn run_one_cycle() -> Result<(), HeldPin> {
+    let patience = config::settle().patience;
+    let number = WORKER.request_cycle();
+    while !WORKER.wait_for(number, patience) {
+        if let Some(pin) = HELD_UP.longer_than(patience) {
+            return Err(pin);
+        }
+    }
     DROPPER.wait();
+    Ok(())
 }

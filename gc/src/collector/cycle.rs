@@ -2,6 +2,7 @@
 
 use super::{
     grey::GREY,
+    held_up::HELD_UP,
     mark::Marker,
     pacer::PACER,
     roots, sweep,
@@ -12,6 +13,7 @@ use crate::{
     config::Config,
     heap::HEAP,
     mutator::{
+        holders::notice_pins,
         pin::PinsHeld,
         record::{WORLD, records, stop_the_world, update_all},
     },
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes that the worker marks before it tells the pacer.
 const SLICE: usize = 256 << 10;
+/// The longest sleep between two looks at what the end of marking waits for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 /// Free runs go back to the OS after this many cycles (or periods without one) of idleness.
 const IDLE_TICKS: u32 = 2;
 /// Most pages given back at a time.
@@ -30,7 +34,7 @@ const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
 pub(super) fn run(config: &Config) {
     let marking = Instant::now();
     begin_marking();
-    let (roots, pins) = mark();
+    let (roots, pins) = mark(config);
     end_marking(config);
     // Not while the world is stopped: it gives memory back to the global allocator, which may be a user's.
     drop(pins);
@@ -54,19 +58,21 @@ fn begin_marking() {
 }
 
 /// From S1 until S2 has been tried with success. Returns the number of roots, and what watched over the pins held at R.
-fn mark() -> (usize, PinsHeld) {
+fn mark(config: &Config) -> (usize, PinsHeld) {
     let mut marker = Marker::new(true);
     let roots = roots::scan(&mut marker);
     // R.
     let pins = PinsHeld::now();
+    notice_pins();
     HELPERS.wake();
     loop {
         drain(&mut marker);
         report(&mut marker);
         let (bytes, objects) = marker.finish();
         TOTALS.marked(bytes, objects);
-        wait_for_others(&pins);
+        wait_for_others(&pins, config);
         if try_end(&pins) {
+            HELD_UP.ends();
             return (roots, pins);
         }
         marker = Marker::new(true);
@@ -86,11 +92,20 @@ fn report(marker: &mut Marker) {
 }
 
 /// Waits until no assist or helper holds anything and the pins of R are gone, or there is something to mark.
-fn wait_for_others(pins: &PinsHeld) {
+fn wait_for_others(pins: &PinsHeld, config: &Config) {
     let mut pause = Duration::from_micros(20);
-    while !(GREY.has_blocks() || GREY.is_idle() && pins.are_gone()) {
+    while !GREY.has_blocks() {
+        let idle = GREY.is_idle();
+        if pins.are_gone() {
+            HELD_UP.ends();
+            if idle {
+                break;
+            }
+        } else if idle {
+            HELD_UP.goes_on(config);
+        }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -16,6 +16,7 @@ mod collect;
 mod cycle;
 mod dropper;
 pub(crate) mod grey;
+mod held_up;
 pub(crate) mod mark;
 pub(crate) mod pacer;
 mod roots;
@@ -23,5 +24,6 @@ pub(crate) mod sweep;
 mod worker;
 
 pub(crate) use assist::{after_allocation, before_large};
+pub(crate) use collect::request_cycle;
 pub use collect::{Collection, Outcome, collect};
 pub(crate) use worker::ensure_started;

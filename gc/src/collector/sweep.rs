@@ -25,7 +25,7 @@ thread_local! {
     static DROPPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is dropping dead values now, so that it cannot wait for the collector.
+/// Whether the calling thread is running users' code for the collector now, so that it cannot wait for it.
 #[inline]
 pub(crate) fn is_dropping() -> bool {
     DROPPING.get()
@@ -36,12 +36,14 @@ pub(crate) fn is_dropping() -> bool {
 /// # Safety
 /// The object is dead and its slot not yet free; this is its only drop.
 pub(crate) unsafe fn drop_dead(object: Object) {
+    // SAFETY: by contract.
+    as_the_collector(|| unsafe { TypeInfo::of(object).drop_swept(object) });
+}
+
+/// Runs users' code for the collector. A panic in it goes no further.
+pub(super) fn as_the_collector(code: impl FnOnce()) {
     let before = DROPPING.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: by contract.
-        unsafe { TypeInfo::of(object).drop_swept(object) };
-    }));
-    if let Err(payload) = result {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
         // Dropping it could run code of users, and panic, here.
         std::mem::forget(payload);
     }

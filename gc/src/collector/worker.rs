@@ -131,12 +131,18 @@ impl Worker {
         state.requested
     }
 
-    /// Waits until cycle `number` is swept.
-    pub(super) fn wait_for(&self, number: u64) {
+    /// Waits until cycle `number` is swept, and says whether it is; for at least `patience`.
+    pub(super) fn wait_for(&self, number: u64, patience: Duration) -> bool {
         let mut state = lock_std(&self.state);
+        let end = Instant::now().checked_add(patience);
         while state.completed < number {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            state = wait_timeout(&self.done, state, left);
         }
+        true
     }
 
     /// Waits at most `patience` for the next S2 or end of a sweep, if one is to be expected.

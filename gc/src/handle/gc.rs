@@ -5,10 +5,14 @@
 //! an object's plain fields, and claimed content, hold claimed ones. Code of users only ever drops counted ones: a dead object's
 //! fields are not dropped but swept (`Trace::drop_swept`), and content is counted before `&mut` to it is given out.
 
+use super::{guard::Guard, local::Local};
 use crate::{
     collector::{collect, sweep::is_dropping},
     heap::header::Object,
-    mutator::{allocate::allocate, operation::log_clone},
+    mutator::{
+        allocate::{Birth, allocate},
+        operation::log_clone,
+    },
     observe::stats::TOTALS,
     trace::{Trace, Tracer, facts::Handle},
 };
@@ -55,6 +59,10 @@ pub struct AllocError<T> {
 }
 
 impl<T> AllocError<T> {
+    pub(crate) fn new(value: T) -> Self {
+        AllocError { value }
+    }
+
     /// The value that could not be moved into the heap, as it was.
     pub fn into_inner(self) -> T {
         self.value
@@ -90,7 +98,7 @@ impl<T: Trace> Gc<T> {
     /// threads have 256 MiB of stack for it. Chains of `Gc`s are of any length.
     #[inline]
     pub fn new(value: T) -> Self {
-        match allocate(value) {
+        match allocate(value, Birth::Counted) {
             // SAFETY: the object is new and has one count.
             Ok(object) => unsafe { Gc::from_object(object) },
             Err(value) => new_after_collection(value),
@@ -108,10 +116,10 @@ impl<T: Trace> Gc<T> {
     /// ```
     #[inline]
     pub fn try_new(value: T) -> Result<Self, AllocError<T>> {
-        match allocate(value) {
+        match allocate(value, Birth::Counted) {
             // SAFETY: the object is new and has one count.
             Ok(object) => Ok(unsafe { Gc::from_object(object) }),
-            Err(value) => Err(AllocError { value }),
+            Err(value) => Err(AllocError::new(value)),
         }
     }
 
@@ -122,7 +130,7 @@ impl<T: Trace> Gc<T> {
     #[inline]
     pub(crate) unsafe fn from_object(object: Object) -> Self {
         // SAFETY: by contract.
-        Gc { payload: unsafe { object.payload(align_of::<T>()) }.cast(), share: PhantomData }
+        unsafe { Gc::from_payload(object.payload(align_of::<T>()).cast()) }
     }
 }
 
@@ -130,7 +138,7 @@ impl<T: Trace> Gc<T> {
 #[inline(never)]
 fn new_after_collection<T: Trace>(value: T) -> Gc<T> {
     collect();
-    match allocate(value) {
+    match allocate(value, Birth::Counted) {
         // SAFETY: the object is new and has one count.
         Ok(object) => unsafe { Gc::from_object(object) },
         Err(_) => std::alloc::handle_alloc_error(Layout::new::<T>()),
@@ -138,10 +146,34 @@ fn new_after_collection<T: Trace>(value: T) -> Gc<T> {
 }
 
 impl<T: ?Sized> Gc<T> {
+    /// The handle to the object with this payload, whose count becomes the handle's.
+    ///
+    /// # Safety
+    /// The caller owns one count of the object.
+    #[inline]
+    pub(crate) unsafe fn from_payload(payload: NonNull<T>) -> Self {
+        Gc { payload, share: PhantomData }
+    }
+
     /// Whether two handles lead to the same object.
     #[inline]
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         std::ptr::addr_eq(this.payload.as_ptr(), other.payload.as_ptr())
+    }
+
+    /// The object for as long as `guard` is held, as a pointer that is copied without counting.
+    ///
+    /// ```
+    /// let number = graphgc::Gc::new(7);
+    /// let guard = graphgc::pin();
+    /// let local = number.local(&guard);
+    /// drop(number);
+    /// assert_eq!(*local, 7);
+    /// ```
+    #[inline]
+    pub fn local<'g>(&self, _guard: &'g Guard) -> Local<'g, T> {
+        // SAFETY: `self` keeps the object reachable now, when the pin is held.
+        unsafe { Local::from_payload(self.payload) }
     }
 
     /// The address of the content, valid while something keeps the object alive.

@@ -4,6 +4,8 @@
 //! pin and works in slices: first the slot (so that an object born black is so before its handles are claimed, each of which
 //! is then shaded), then the value, then the claims, and only at the end is the object counted and logged.
 //! Until then nobody knows of it: the marker never sees it, and S2 waits for the pin.
+//!
+//! An object may also be born for a pinned scope (`Guard::alloc`): with count 0, not logged, kept by the user's pin alone.
 
 use super::{Operation, pin};
 use crate::{
@@ -29,11 +31,20 @@ const LARGEST_MOVE: usize = 4096;
 /// The largest alignment that an object may ask for: its header must lie in the first 64 MiB of its mapping.
 const LARGEST_ALIGNMENT: usize = 16 << 20;
 
-/// Allocates `value`; gives it back if the OS refuses memory. The object is born with one counted handle.
+/// What keeps an object when it is born.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// A counted handle, for which it is logged.
+    Counted,
+    /// A pin of the caller's.
+    Pinned,
+}
+
+/// Allocates `value`; gives it back if the OS refuses memory.
 #[inline]
-pub(crate) fn allocate<T: Trace>(value: T) -> Result<Object, T> {
+pub(crate) fn allocate<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     const { assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "graphgc: alignment above 16 MiB") };
-    if fits_one_slice(&value) { allocate_at_once(value) } else { allocate_in_slices(value) }
+    if fits_one_slice(&value) { allocate_at_once(value, birth) } else { allocate_in_slices(value, birth) }
 }
 
 /// Whether moving the value and claiming its handles is short enough for one operation.
@@ -51,14 +62,14 @@ fn fits_one_slice<T: Trace>(value: &T) -> bool {
 }
 
 #[inline]
-fn allocate_at_once<T: Trace>(value: T) -> Result<Object, T> {
+fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
     let code = encode(Describe::<T>::INFO);
     let Ok(Slot { mut operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
         return Err(value);
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
-    let object = unsafe { fill(address, 1, code) };
+    let object = unsafe { fill(address, u32::from(birth == Birth::Counted), code) };
     // SAFETY: as above.
     let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
     // SAFETY: as above.
@@ -69,7 +80,9 @@ fn allocate_at_once<T: Trace>(value: T) -> Result<Object, T> {
         unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
         operation = claim.into_operation();
     }
-    operation.born(object);
+    if birth == Birth::Counted {
+        operation.born(object);
+    }
     drop(operation);
     if owed > 0 {
         collector::after_allocation(owed);
@@ -97,7 +110,7 @@ fn find_slot(span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfM
 
 #[cold]
 #[inline(never)]
-fn allocate_in_slices<T: Trace>(value: T) -> Result<Object, T> {
+fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let pin = pin::pin();
     let code = encode(Describe::<T>::INFO);
     let Ok(object) = allocate_slot(Describe::<T>::LAYOUT, Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
@@ -112,7 +125,9 @@ fn allocate_in_slices<T: Trace>(value: T) -> Result<Object, T> {
         // SAFETY: just written; nobody else knows of it.
         unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
     }
-    Operation::enter().count_up(object);
+    if birth == Birth::Counted {
+        Operation::enter().count_up(object);
+    }
     drop(pin);
     if Describe::<T>::CLASS == 0 {
         // Only now: it may wait for the marker, which may wait for the pin.

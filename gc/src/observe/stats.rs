@@ -1,6 +1,14 @@
 //! Running totals and the public statistics made from them.
 
-use crate::{collector::pacer::PACER, heap::HEAP, mutator::record::registered_threads, sync::lock_std};
+use crate::{
+    collector::pacer::PACER,
+    heap::HEAP,
+    mutator::{
+        holders::{HeldPin, oldest_pin, open_pins},
+        record::registered_threads,
+    },
+    sync::lock_std,
+};
 use std::{
     sync::{
         Mutex,
@@ -185,6 +193,10 @@ pub struct Stats {
     pub list_bytes: u64,
     /// Threads that have used the collector and not ended.
     pub threads: usize,
+    /// Pinned scopes ([`Guard`](crate::Guard)s) that are open now, nested ones included.
+    pub open_pins: usize,
+    /// The pin that has been held longest, if any is held.
+    pub oldest_pin: Option<HeldPin>,
 }
 
 /// What the collector has done so far and what it holds. Cost: a few dozen loads and a lock.
@@ -217,5 +229,7 @@ pub fn stats() -> Stats {
         span_bytes: (pages.in_use_pages * crate::heap::arena::PAGE_SIZE) as u64,
         list_bytes: HEAP.blocks.committed_bytes() as u64,
         threads: registered_threads(),
+        open_pins: open_pins(),
+        oldest_pin: oldest_pin(),
     }
 }

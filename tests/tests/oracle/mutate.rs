@@ -71,15 +71,15 @@ impl World {
             }
             4 => {
                 let current = cell.get();
-                cell.compare_exchange(&current, new).unwrap_or_else(|_| panic!("nobody else changes the cell"))
+                cell.replace_if(&current, new).unwrap_or_else(|_| panic!("nobody else changes the cell"))
             }
             5 => {
                 let other = self.pick_of::<T>();
                 if other.as_ref().map(|it| it.check()) == old_id {
-                    cell.compare_exchange(&other, new).unwrap_or_else(|_| panic!("the same edge"))
+                    cell.replace_if(&other, new).unwrap_or_else(|_| panic!("the same edge"))
                 } else {
                     now = old_id;
-                    let refused = cell.compare_exchange(&other, new).err().expect("another edge");
+                    let refused = cell.replace_if(&other, new).err().expect("another edge");
                     assert_eq!(refused.as_ref().map(|it| it.check()), new_id, "the refused edge comes back");
                     refused
                 }
@@ -111,9 +111,7 @@ impl World {
                 None
             }
             1 => Some(cell.replace(new)),
-            _ => {
-                Some(cell.compare_exchange(&cell.get(), new).unwrap_or_else(|_| panic!("nobody else changes the cell")))
-            }
+            _ => Some(cell.replace_if(&cell.get(), new).unwrap_or_else(|_| panic!("nobody else changes the cell"))),
         };
         self.edges(id, 2)[0] = Some(new_id);
         self.receive(out.map(Any::Plain));

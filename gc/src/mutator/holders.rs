@@ -1,0 +1,223 @@
+//! Who holds pins: for statistics, for warnings, and so that a thread that is pinned is not made to wait for itself.
+//!
+//! Every thread that pins has a [`Holder`], in a list that only grows; a holder whose thread has ended without an open pin goes to the
+//! next thread that needs one. Its own thread alone writes the depth, with plain stores, so that pinning pays two of
+//! them for all this. Pinning reads no clock, which would cost more than the pin: a pin's age counts from when somebody first
+//! noticed it, and the collector looks at R, the earliest moment at which a pin is in anybody's way.
+//!
+//! Nothing here keeps an object alive: that is `pin`'s work alone.
+
+use crate::sync::lock_std;
+use std::{
+    cell::Cell,
+    ptr::{null, null_mut},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+/// The pins of one thread, as others may see them.
+pub(crate) struct Holder {
+    /// Open guards, nested ones included.
+    depth: AtomicUsize,
+    /// Counts the outermost guards, so that two that follow each other are not taken for one.
+    serial: AtomicU64,
+    /// The thread's own data is gone: whoever closes the last guard gives the holder back.
+    ended: AtomicBool,
+    in_use: AtomicBool,
+    thread: Mutex<Option<Thread>>,
+    noticed: Mutex<Noticed>,
+    next: AtomicPtr<Holder>,
+}
+
+/// What an observer has seen of a holder's outermost guard.
+struct Noticed {
+    serial: u64,
+    since: Option<Instant>,
+    warned: bool,
+}
+
+static HOLDERS: AtomicPtr<Holder> = AtomicPtr::new(null_mut());
+
+thread_local! {
+    /// The thread's holder, null before its first pin. Has no destructor, so it can be read at any time.
+    static HOLDER: Cell<*const Holder> = const { Cell::new(null()) };
+    static ENDING: Ending = const { Ending };
+}
+
+struct Ending;
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // SAFETY: holders are never freed.
+        let Some(holder) = (unsafe { HOLDER.get().as_ref() }) else { return };
+        holder.ended.store(true, Ordering::Relaxed);
+        if holder.depth.load(Ordering::Relaxed) == 0 {
+            holder.give_back();
+        }
+    }
+}
+
+/// Whether the calling thread holds a pin.
+pub(crate) fn is_pinned() -> bool {
+    // SAFETY: holders are never freed.
+    unsafe { HOLDER.get().as_ref() }.is_some_and(|holder| holder.depth.load(Ordering::Relaxed) > 0)
+}
+
+impl Holder {
+    /// The calling thread's, with one guard more.
+    #[inline]
+    pub(crate) fn open() -> &'static Holder {
+        // SAFETY: holders are never freed.
+        let holder = unsafe { HOLDER.get().as_ref() }.unwrap_or_else(Holder::first);
+        let depth = holder.depth.load(Ordering::Relaxed);
+        if depth == 0 {
+            holder.renew();
+        }
+        holder.depth.store(depth + 1, Ordering::Release);
+        holder
+    }
+
+    /// One guard less.
+    #[inline]
+    pub(crate) fn close(&self) {
+        let depth = self.depth.load(Ordering::Relaxed) - 1;
+        self.depth.store(depth, Ordering::Release);
+        if depth == 0 && self.ended.load(Ordering::Relaxed) {
+            self.give_back();
+        }
+    }
+
+    /// The only guard of the thread has been pinned anew; says whether it was the only one.
+    #[inline]
+    pub(crate) fn repin(&self) {
+        if self.depth.load(Ordering::Relaxed) == 1 {
+            self.renew();
+        }
+    }
+
+    #[inline]
+    fn renew(&self) {
+        self.serial.store(self.serial.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn first() -> &'static Holder {
+        let holder = Holder::take_free().unwrap_or_else(Holder::add);
+        // Outside the lock: it may run a user's allocator.
+        let before = lock_std(&holder.thread).replace(thread::current());
+        drop(before);
+        HOLDER.set(holder);
+        let ended = ENDING.try_with(|_| ()).is_err();
+        holder.ended.store(ended, Ordering::Relaxed);
+        holder
+    }
+
+    fn take_free() -> Option<&'static Holder> {
+        let take = |holder: &&Holder| {
+            holder.in_use.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        };
+        holders().find(take)
+    }
+
+    fn add() -> &'static Holder {
+        let holder = Box::leak(Box::new(Holder {
+            depth: AtomicUsize::new(0),
+            serial: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            in_use: AtomicBool::new(true),
+            thread: Mutex::new(None),
+            noticed: Mutex::new(Noticed { serial: 0, since: None, warned: false }),
+            next: AtomicPtr::new(null_mut()),
+        }));
+        let mut first = HOLDERS.load(Ordering::Relaxed);
+        loop {
+            holder.next.store(first, Ordering::Relaxed);
+            match HOLDERS.compare_exchange_weak(first, holder, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return holder,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// The thread needs it no more.
+    fn give_back(&self) {
+        HOLDER.set(null());
+        self.in_use.store(false, Ordering::Release);
+    }
+
+    /// How long its outermost guard is known to have been open; `None` if it has none.
+    fn notice(&self) -> Option<Duration> {
+        if self.depth.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let serial = self.serial.load(Ordering::Relaxed);
+        let mut noticed = lock_std(&self.noticed);
+        if noticed.serial != serial || noticed.since.is_none() {
+            *noticed = Noticed { serial, since: Some(Instant::now()), warned: false };
+        }
+        noticed.since.map(|since| since.elapsed())
+    }
+
+    /// Whether a warning of this guard is due for the first time.
+    fn must_warn(&self) -> bool {
+        !std::mem::replace(&mut lock_std(&self.noticed).warned, true)
+    }
+
+    fn describe(&self, age: Duration) -> HeldPin {
+        let thread = lock_std(&self.thread).clone();
+        HeldPin { thread: thread.and_then(|thread| thread.name().map(Into::into)), age }
+    }
+}
+
+fn holders() -> impl Iterator<Item = &'static Holder> {
+    let get = |pointer: &AtomicPtr<Holder>| {
+        // SAFETY: holders are never freed; acquire: they were filled in before they were put in the list.
+        unsafe { pointer.load(Ordering::Acquire).as_ref() }
+    };
+    std::iter::successors(get(&HOLDERS), move |holder| get(&holder.next))
+}
+
+/// A pin that some thread holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct HeldPin {
+    /// The name of the thread that holds it, if it has one.
+    pub thread: Option<String>,
+    /// How long it is known to have been held. Pinning reads no clock, so this counts from when the collector, or a call of
+    /// [`stats`](crate::stats), first met it.
+    pub age: Duration,
+}
+
+/// Guards that are open now, nested ones included.
+pub(crate) fn open_pins() -> usize {
+    holders().map(|holder| holder.depth.load(Ordering::Relaxed)).sum()
+}
+
+/// Notes the pins that nobody has met yet. The collector calls this at R: whoever holds it up is older than all that come later.
+pub(crate) fn notice_pins() {
+    holders().for_each(|holder| {
+        holder.notice();
+    });
+}
+
+/// The pin that is known to have been held longest.
+pub(crate) fn oldest_pin() -> Option<HeldPin> {
+    let ages = holders().filter_map(|holder| Some((holder, holder.notice()?)));
+    ages.max_by_key(|(_, age)| *age).map(|(holder, age)| holder.describe(age))
+}
+
+/// Calls `warn` for each pin that is known to have been held for `after`, once for each.
+pub(crate) fn warn_of_old_pins(after: Duration, mut warn: impl FnMut(&HeldPin)) {
+    for holder in holders() {
+        if let Some(age) = holder.notice()
+            && age >= after
+            && holder.must_warn()
+        {
+            warn(&holder.describe(age));
+        }
+    }
+}
