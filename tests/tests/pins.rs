@@ -11,6 +11,7 @@ use graphgc_tests::{
 use std::{
     cell::RefCell,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -282,6 +283,105 @@ fn stores_of_objects_that_only_a_pin_holds() {
     assert_eq!(corrupt_drops(), 0);
 }
 
+/// A chain that takes the marker milliseconds; what hangs at its end is found last.
+fn long_chain() -> Gc<Node> {
+    (0..200_000).fold(node(None), |next, _| node(Some(next)))
+}
+
+/// The last node of a chain and the one before it.
+fn end_of<'g>(chain: Local<'g, Node>, guard: &'g Guard) -> [Local<'g, Node>; 2] {
+    let mut end = [chain, chain];
+    while let Some(next) = end[1].next.load(guard) {
+        end = [end[1], next];
+    }
+    end
+}
+
+/// Has cycles run at all times while `body` runs.
+fn while_collecting(body: impl FnOnce()) {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            while !stop.load(SeqCst) {
+                collect();
+            }
+        });
+        let result = catch_unwind(AssertUnwindSafe(body));
+        stop.store(true, SeqCst);
+        collector.join().unwrap();
+        result.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Waits for a cycle to end, or not to: if the pin is older than R.
+fn wait_for_a_cycle() {
+    let (cycles, begun) = (stats().cycles, Instant::now());
+    while stats().cycles == cycles && begun.elapsed() < Duration::from_millis(20) {
+        thread::yield_now();
+    }
+}
+
+/// The marker has not come to the end of the chain when a pin that is younger than R finds what hangs there, and it is unlinked.
+#[test]
+fn what_is_unlinked_before_the_marker_comes_stays_for_a_younger_pin() {
+    let ways: [fn(Local<'_, Node>, &Guard); 5] = [
+        |owner, guard| owner.next.store(None, guard),
+        |owner, guard| drop(owner.next.swap(None, guard)),
+        |owner, guard| drop(owner.next.compare_exchange(owner.next.load(guard), None, guard)),
+        |owner, _| owner.next.set(None),
+        |owner, _| drop(owner.next.take()),
+    ];
+    let _alone = alone();
+    let chain = long_chain();
+    while_collecting(|| {
+        let mut random = Random::new(7);
+        for unlink in ways.iter().cycle().take(100) {
+            {
+                let guard = pin();
+                let [_, last] = end_of(chain.local(&guard), &guard);
+                last.next.store(Some(alloc_node(&guard, None)), &guard);
+            }
+            thread::sleep(Duration::from_micros(random.below(4000) as u64));
+            let guard = pin();
+            let [owner, last] = end_of(chain.local(&guard), &guard);
+            let id = last.leaf.check();
+            unlink(owner, &guard);
+            wait_for_a_cycle();
+            assert_eq!((last.leaf.check(), drops_of(id)), (id, 0));
+        }
+    });
+    assert_eq!(corrupt_drops(), 0);
+}
+
+/// What only a pin holds, since before the snapshot, goes into an object that the marker has passed.
+#[test]
+fn what_a_pin_has_kept_from_the_snapshot_is_stored_in_passed_objects() {
+    let ways: [fn(&Node, Local<'_, Node>, &Guard); 4] = [
+        |place, kept, guard| place.next.store(Some(kept), guard),
+        |place, kept, guard| drop(place.next.swap(Some(kept), guard)),
+        |place, kept, guard| drop(place.next.compare_exchange(None, Some(kept), guard)),
+        |place, kept, _| place.next.set(Some(kept.to_gc())),
+    ];
+    let _alone = alone();
+    let place = node(None);
+    for way in ways.iter().cycle().take(40) {
+        let cycle = {
+            let guard = pin();
+            let kept = alloc_node(&guard, Some(alloc_node(&guard, None)));
+            let cycle = thread::spawn(collect);
+            // Long enough for the marker to pass the place, and to wait for the pin.
+            thread::sleep(Duration::from_millis(4));
+            way(&place, kept, &guard);
+            cycle
+        };
+        cycle.join().unwrap();
+        let stored = place.next.take().expect("just stored");
+        let next = stored.next.get().expect("stored before");
+        assert_eq!([&stored, &next].map(|node| drops_of(node.leaf.check())), [0, 0]);
+    }
+    assert_eq!(corrupt_drops(), 0);
+}
+
 fn alloc_node<'g>(guard: &'g Guard, next: Option<Local<'_, Node>>) -> Local<'g, Node> {
     let new = Node { leaf: Leaf::new(new_id()), next: None.into(), more: vec![].into(), skipped: None };
     let local = guard.alloc(new);
@@ -343,13 +443,15 @@ fn a_pin_that_holds_a_cycle_up_is_named() {
         let seen = stats();
         assert_eq!((seen.open_pins, seen.oldest_pin.unwrap().thread.as_deref()), (1, Some("first")));
         assert!(ids.iter().all(|id| drops_of(*id) == 0));
+        let warnings = || WARNED.lock().unwrap().len();
+        process::wait_until("the first pin has been warned of", || warnings() == 1);
         let second = Holder::begin("second");
         holder.end();
         process::wait_until(
             "the first cycle ends and the second pin holds the next up",
             || matches!(collect().outcome, Outcome::Blocked(by) if by.thread.as_deref() == Some("second")),
         );
-        process::wait_until("each pin has been warned of", || WARNED.lock().unwrap().len() == 2);
+        process::wait_until("the second pin has been warned of", || warnings() == 2);
         second.end();
         settle();
         assert!(ids.iter().all(|id| drops_of(*id) == 1));
