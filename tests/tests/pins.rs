@@ -158,6 +158,11 @@ fn pins_younger_than_the_snapshot() {
     let board: Vec<_> = (0..8).map(|_| GcMutex::new(None::<Gc<Node>>)).collect();
     let tree = node(None);
     let checked = AtomicU64::new(0);
+    let linger = |number| match number {
+        0..100 => wait_for_a_cycle(),
+        100..1000 => thread::yield_now(),
+        _ => {}
+    };
     let check = |node: Local<'_, Node>| {
         assert_eq!(drops_of(node.leaf.check()), 0);
         checked.fetch_add(1, SeqCst);
@@ -180,9 +185,7 @@ fn pins_younger_than_the_snapshot() {
                     let one = handle.local(&guard);
                     drop(handle);
                     let Some(two) = one.next.load(&guard) else { continue };
-                    if random.below(64) == 0 {
-                        thread::yield_now();
-                    }
+                    linger(random.below(TURNS));
                     check(one);
                     check(two);
                     two.next.load(&guard).into_iter().for_each(check);
@@ -201,10 +204,8 @@ fn pins_younger_than_the_snapshot() {
                     let two = handle.next.load(&guard);
                     tree.next.take();
                     drop(handle);
-                    if random.below(64) == 0 {
-                        thread::yield_now();
-                    }
                     let Some(two) = two else { continue };
+                    linger(random.below(TURNS));
                     check(two);
                     two.next.load(&guard).into_iter().for_each(check);
                 }
@@ -319,6 +320,29 @@ fn wait_for_a_cycle() {
     while stats().cycles == cycles && begun.elapsed() < Duration::from_millis(20) {
         thread::yield_now();
     }
+}
+
+/// Between S1 and R, which is long for there are many roots, a pin meets an object whose only handle goes before its entry is scanned.
+#[test]
+fn what_a_handle_led_to_that_goes_before_its_entry_is_scanned() {
+    let _alone = alone();
+    let roots: Vec<_> = (0..300_000u32).map(Gc::new).collect();
+    while_collecting(|| {
+        let mut random = Random::new(9);
+        for _ in 0..100 {
+            let (knot, ids) = knot();
+            thread::sleep(Duration::from_micros(random.below(10_000) as u64));
+            let guard = pin();
+            let one = knot.local(&guard);
+            drop(knot);
+            wait_for_a_cycle();
+            let two = one.next.load(&guard).unwrap();
+            assert_eq!([one.leaf.check(), two.leaf.check()], ids[..2]);
+            assert_eq!(ids.map(drops_of), [0; 3]);
+        }
+    });
+    drop(roots);
+    assert_eq!(corrupt_drops(), 0);
 }
 
 /// The marker has not come to the end of the chain when a pin that is younger than R finds what hangs there, and it is unlinked.
