@@ -26,6 +26,7 @@
 //! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
 //! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
 //! | `RwLock<T>` | [`GcRwLock<T>`](GcRwLock) | not poisoned by panics; the same walk for writers |
+//! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
 //!
 //! # Rules, all checked by the compiler
