@@ -174,7 +174,7 @@ fn destructors_of_thread_locals_may_use_handles() {
         let threads: Vec<_> = (0..THREADS).map(|_| start()).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
-    assert_eq!(*outcomes.lock().unwrap(), [Outcome::Settled; 2 * THREADS]);
+    assert_eq!(*outcomes.lock().unwrap(), vec![Outcome::Settled; 2 * THREADS]);
     settle();
     let still_there: Vec<u32> = kept.lock().iter().map(|node| node.leaf.check()).collect();
     assert_eq!(still_there.len(), 2 * THREADS);
