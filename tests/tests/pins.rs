@@ -252,8 +252,8 @@ fn stores_of_objects_that_only_a_pin_holds() {
                             }
                             match random.below(3) {
                                 0 => places[other].next.store(Some(fresh), &guard),
-                                1 => drop(places[other].next.swap(held, &guard)),
-                                _ => drop(places[other].next.compare_exchange(None, Some(fresh), &guard)),
+                                1 => _ = places[other].next.swap(held, &guard),
+                                _ => _ = places[other].next.compare_exchange(None, Some(fresh), &guard),
                             }
                             let mut chain = places[random.below(places.len())].next.load(&guard);
                             for _ in 0..5 {
@@ -350,8 +350,8 @@ fn what_a_handle_led_to_that_goes_before_its_entry_is_scanned() {
 fn what_is_unlinked_before_the_marker_comes_stays_for_a_younger_pin() {
     let ways: [fn(Local<'_, Node>, &Guard); 5] = [
         |owner, guard| owner.next.store(None, guard),
-        |owner, guard| drop(owner.next.swap(None, guard)),
-        |owner, guard| drop(owner.next.compare_exchange(owner.next.load(guard), None, guard)),
+        |owner, guard| _ = owner.next.swap(None, guard),
+        |owner, guard| _ = owner.next.compare_exchange(owner.next.load(guard), None, guard),
         |owner, _| owner.next.set(None),
         |owner, _| drop(owner.next.take()),
     ];
@@ -382,8 +382,8 @@ fn what_is_unlinked_before_the_marker_comes_stays_for_a_younger_pin() {
 fn what_a_pin_has_kept_from_the_snapshot_is_stored_in_passed_objects() {
     let ways: [fn(&Node, Local<'_, Node>, &Guard); 4] = [
         |place, kept, guard| place.next.store(Some(kept), guard),
-        |place, kept, guard| drop(place.next.swap(Some(kept), guard)),
-        |place, kept, guard| drop(place.next.compare_exchange(None, Some(kept), guard)),
+        |place, kept, guard| _ = place.next.swap(Some(kept), guard),
+        |place, kept, guard| _ = place.next.compare_exchange(None, Some(kept), guard),
         |place, kept, _| place.next.set(Some(kept.to_gc())),
     ];
     let _alone = alone();
