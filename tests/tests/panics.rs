@@ -277,7 +277,7 @@ fn drop_that_allocates_collects_locks_and_starts_threads() {
     let deeds = std::mem::take(&mut *DEEDS.lock().unwrap());
     assert_eq!(deeds.len(), DROPS);
     for (number, deed) in deeds.iter().enumerate() {
-        assert_eq!((deed.outcome, deed.found), (Outcome::Requested, number + 1), "{deed:?}");
+        assert_eq!((&deed.outcome, deed.found), (&Outcome::Requested, number + 1), "{deed:?}");
         assert_eq!(deed.from_thread, deed.allocated);
         assert_eq!(drops_of(deed.allocated), 0);
     }
