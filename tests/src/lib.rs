@@ -5,4 +5,5 @@ pub mod heap;
 pub mod knot;
 pub mod payload;
 pub mod process;
+pub mod program;
 pub mod random;

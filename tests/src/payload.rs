@@ -23,6 +23,15 @@ pub fn new_id() -> u32 {
     id
 }
 
+/// Takes all ids from this one on back, to be given out again. Their leaves must be gone, and nobody else may be using ids.
+///
+/// # Panics
+/// If not all of them are from this process.
+pub fn forget_from(first: u32) {
+    let end = NEXT.swap(first, SeqCst);
+    DROPS[first as usize..end as usize].iter().for_each(|drops| drops.store(0, SeqCst));
+}
+
 /// How often the leaf with this id has been dropped.
 pub fn drops_of(id: u32) -> u8 {
     DROPS[id as usize].load(SeqCst)

@@ -1,7 +1,9 @@
 //! Questions to the operating system, and waiting for what must come.
 
 use std::{
-    process::{Command, Output},
+    io::Read,
+    process::{Command, Output, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -61,10 +63,64 @@ pub fn is_child() -> bool {
 /// # Panics
 /// If the process cannot be started.
 pub fn run_test_alone(test: &str, variables: &[(&str, &str)]) -> Output {
+    test_alone(test, variables).output().expect("the test binary can be started")
+}
+
+fn test_alone(test: &str, variables: &[(&str, &str)]) -> Command {
     let binary = std::env::current_exe().expect("the test binary has a path");
     let mut command = Command::new(binary);
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "1");
-    command.envs(variables.iter().copied()).output().expect("the test binary can be started")
+    // What it says at the end is to be what went wrong.
+    command.env("RUST_BACKTRACE", "0");
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// How a test in a process of its own has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Whether it ran and passed.
+    pub passed: bool,
+    /// What it said, and how it ended if not well.
+    pub output: String,
+}
+
+/// As [`run_test_alone`], but ends the process if it takes longer than `limit`.
+///
+/// # Panics
+/// If the process cannot be started.
+pub fn run_test_within(test: &str, variables: &[(&str, &str)], limit: Duration) -> Ended {
+    let mut command = test_alone(test, variables);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the test binary can be started");
+    let (out, err) = (child.stdout.take().map(read_all), child.stderr.take().map(read_all));
+    let end = Instant::now() + limit;
+    let status = loop {
+        match child.try_wait().expect("a child can be waited for") {
+            Some(status) => break Some(status),
+            None if Instant::now() > end => {
+                child.kill().expect("a child can be ended");
+                child.wait().expect("a child can be waited for");
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    let text = [out, err].into_iter().flatten().map(|reader| reader.join().expect("a reader does not panic"));
+    let output: String = text.collect();
+    let how = status.map_or_else(|| format!("not ended after {limit:?}"), |status| status.to_string());
+    let passed = status.is_some_and(|status| status.success()) && output.contains("1 passed");
+    Ended { passed, output: if passed { output } else { format!("{output}{how}\n") } }
+}
+
+/// Reads on a thread of its own, so that the writer never waits.
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error is still worth reading.
+        let _ = from.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 /// The body of a test that needs a process for itself: runs `body` in a child, with these variables set, and fails if the child

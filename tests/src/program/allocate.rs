@@ -1,0 +1,143 @@
+//! Allocating objects of every kind.
+
+use super::{
+    content::{Content, Shape, WIDE},
+    lock::Lockable,
+    machine::{Machine, Witness, new_untraced, new_user},
+    model::Access,
+    node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Node, Plain, User, Wide},
+    op::{At, Guard, Kind, Many, Via},
+};
+use crate::payload::{Canary, Leaf, new_id};
+use graphgc::{Gc, GcCell};
+
+/// Handles in an object that is traced in slices, and that an assist leaves to the worker.
+const HUGE: usize = 5000;
+
+impl<F: Family> Machine<F> {
+    pub(super) fn allocate(&mut self, kind: Kind, shape: Shape, via: Via, at: At, many: Many) {
+        let id = new_id();
+        match kind {
+            Kind::Plain => {
+                let plain = self.plain(id, at, many);
+                self.add(plain, via);
+            }
+            Kind::Frees => {
+                let frees = self.frees(id, shape, at, many);
+                self.add(frees, via);
+            }
+            Kind::User => {
+                let (mutex, lock) = (self.content(shape, many), self.content(next(shape), many));
+                let cell = self.pick_of(at);
+                self.add(new_user(id, mutex, lock, cell, new_untraced::<F>(shape)), via);
+            }
+            Kind::Large => {
+                let (next, content) = (self.pick_of(at), self.content(shape, many));
+                let (leaf, tail, filler) = (Leaf::new(id), Canary::new(id), [u64::from(id); FILLER]);
+                self.add(Large { leaf, filler, next: next.into(), content: content.into(), tail }, via);
+            }
+            Kind::LargePlain => {
+                let (next, fixed) = (self.pick_of(at), self.pick(many.1));
+                let (canary, tail, filler) = (Canary::new(id), Canary::new(id), [u64::from(id); FILLER]);
+                self.add(LargePlain { canary, filler, next: next.into(), fixed, tail }, via);
+            }
+            Kind::Aligned => {
+                let (next, content) = (self.pick_of(at), self.content(shape, many));
+                self.add(Aligned { leaf: Leaf::new(id), next: next.into(), content: content.into() }, via);
+            }
+            Kind::Bomb => {
+                let (next, content) = (self.pick_of(at), self.content(shape, many));
+                self.add(Bomb { leaf: Leaf::new(id), next: next.into(), content: content.into(), fuse: Fuse }, via);
+            }
+            Kind::Wide => self.allocate_wide(id, via, at, many, WIDE),
+            Kind::Huge => self.allocate_wide(id, via, at, many, HUGE),
+        }
+    }
+
+    /// Moves a value into the heap.
+    fn add<T: Node<F>>(&mut self, value: T, via: Via) {
+        self.witness.born(value.view(), false);
+        let new = match via {
+            Via::New => Gc::new(value),
+            Via::TryNew => Gc::try_new(value).unwrap_or_else(|error| panic!("{error}")),
+            Via::From => Gc::from(value),
+        };
+        self.roots.push(T::any(new));
+    }
+
+    fn content(&self, shape: Shape, many: Many) -> Content<Any<F>> {
+        Content::new(shape, self.pick_many(many))
+    }
+
+    fn plain(&self, id: u32, at: At, many: Many) -> Plain<F> {
+        Plain {
+            canary: Canary::new(id),
+            fixed: self.pick(at),
+            next: self.pick_of(many.1).into(),
+            always: if many.0 % 2 == 1 { self.pick_of(at).map(GcCell::new) } else { None },
+            user: self.pick_of(at).into(),
+            tail: Canary::new(id),
+        }
+    }
+
+    fn frees(&self, id: u32, shape: Shape, at: At, many: Many) -> Frees<F> {
+        let nested = F::Cell::from(self.content(next(shape), many));
+        let cells: Vec<_> = (0..many.0 % 4).map(|_| self.pick_of(at).into()).collect();
+        Frees {
+            canary: Canary::new(id),
+            content: self.content(shape, many).into(),
+            nested: nested.into(),
+            cells: cells.into(),
+            fixed: self.content(shape, Many(many.0 / 5, at)),
+            boxed: self.pick(at).map(Box::new),
+            leaked: false,
+        }
+    }
+
+    /// A guard of the cell is forgotten before the object moves into the heap. What is in the cell nobody else knows, and it
+    /// never changes.
+    pub(super) fn allocate_leaked(&mut self, guard: Guard) {
+        let empty = || Content::new(Shape::List, Vec::new());
+        let inside: User<F> = new_user(new_id(), empty(), empty(), None, new_untraced::<F>(Shape::List));
+        self.witness.born(inside.view(), false);
+        let inside = Any::User(Gc::new(inside));
+        let nothing = At(0, 0, 0, 0);
+        let mut frees = self.frees(new_id(), Shape::Boxed, nothing, Many(0, nothing));
+        frees.content = Content::new(Shape::Boxed, vec![inside]).into();
+        frees.leaked = true;
+        self.witness.born(frees.view(), false);
+        frees.content.leak(guard);
+        self.witness.set_access(frees.view().check(), 0, Access::Held(guard));
+        self.add_known(frees);
+    }
+
+    fn add_known(&mut self, frees: Frees<F>) {
+        self.roots.push(Any::Frees(Gc::new(frees)));
+    }
+
+    fn allocate_wide(&mut self, id: u32, via: Via, at: At, many: Many, length: usize) {
+        let some = self.pick_many(Many(4, many.1));
+        let plain: [Option<Gc<Plain<F>>>; 2] = [self.pick_of(at), self.pick_of(many.1)];
+        let (few, most) = if many.0 % 2 == 0 { (3, length) } else { (length, 3) };
+        let fixed: Vec<Any<F>> = some.iter().cycle().take(few).cloned().collect();
+        let list: Vec<Any<F>> = some.iter().rev().cycle().take(most).cloned().collect();
+        let cells = plain.iter().cycle().take(few).map(|it| it.clone().into()).collect();
+        let wide = Wide { canary: Canary::new(id), fixed, content: Content::List(list).into(), cells };
+        self.add(wide, via);
+    }
+}
+
+/// Another kind of container.
+fn next(shape: Shape) -> Shape {
+    match shape {
+        Shape::List => Shape::Deque,
+        Shape::Deque => Shape::Map,
+        Shape::Map => Shape::Tree,
+        Shape::Tree => Shape::Linked,
+        Shape::Linked => Shape::Heap,
+        Shape::Heap => Shape::Option,
+        Shape::Option => Shape::Boxed,
+        Shape::Boxed => Shape::Pair,
+        Shape::Pair => Shape::List,
+    }
+}

@@ -1,0 +1,153 @@
+//! Random programs against plain reachability: after every collection exactly the objects that are unreachable have been dropped.
+//!
+//! A program is a list of operations ([`op::Op`]), decoded from bytes: those of a seed's random numbers, or a fuzzer's. A
+//! [`machine::Machine`] runs it: it allocates, links, unlinks and moves handles in and out of cells by every route that safe code has. Every
+//! object that it meets on its way is looked at (its canaries, its identity).
+//!
+//! On one thread a [`model::Model`] beside it makes every change with ids in place of handles. What comes out of a place must be the same in both, and
+//! what is reachable in the model is what must exist. Threads that share one graph have no model; when all have ended, the real graph itself says
+//! what is reachable ([`threads`]).
+//!
+//! In some programs a further thread asks for one cycle after the other, so that the collector works all the time while the program changes
+//! the graph under it. A program that fails, even by a crash, is shrunk by [`shrink`].
+
+pub mod content;
+pub mod lock;
+pub mod machine;
+pub mod model;
+pub mod node;
+pub mod op;
+pub mod shrink;
+pub mod threads;
+
+mod allocate;
+
+use crate::payload;
+use graphgc::{Config, Outcome, collect, stats};
+use machine::{Machine, Plant, Witness, new_hub};
+use model::Model;
+use node::{Local, Node};
+use op::Op;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+};
+
+/// Who runs the programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Mode {
+    /// One thread, with a model.
+    Single,
+    /// As many threads as there are programs in the round.
+    Threads,
+}
+
+/// Programs to run: the rounds one after the other, those of a round at the same time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Case {
+    /// Who runs them.
+    pub mode: Mode,
+    /// Whether another thread collects all the time.
+    pub churn: bool,
+    /// Threads that mark.
+    pub workers: usize,
+    /// The programs.
+    pub rounds: Vec<Vec<Vec<Op>>>,
+}
+
+/// As a RON text, which but for the outer brackets is Rust: an operation a line.
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "(mode: {:?}, churn: {}, workers: {}, rounds: [", self.mode, self.churn, self.workers)?;
+        for round in &self.rounds {
+            writeln!(f, "    [")?;
+            for program in round {
+                writeln!(f, "        [")?;
+                program.iter().try_for_each(|op| writeln!(f, "            {op:?},"))?;
+                writeln!(f, "        ],")?;
+            }
+            writeln!(f, "    ],")?;
+        }
+        writeln!(f, "])")
+    }
+}
+
+impl Case {
+    /// Reads what `Display` has written.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn parse(text: &str) -> Result<Self, ron::error::SpannedError> {
+        ron::from_str(text)
+    }
+
+    /// Runs the programs, in a process that has not used the collector yet.
+    ///
+    /// # Panics
+    /// If something is wrong.
+    pub fn run(&self) {
+        // Small, so that cycles come often.
+        Config::new().min_heap(64 << 10).growth(10).workers(self.workers).install().expect("nothing has run yet");
+        match self.mode {
+            Mode::Single => self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn)),
+            Mode::Threads => threads::run(&self.rounds, self.churn),
+        }
+    }
+}
+
+/// Runs one program on this thread.
+///
+/// # Panics
+/// If something is wrong.
+pub fn run_alone(program: &[Op], churn: bool) {
+    let churning = AtomicBool::new(churn);
+    thread::scope(|scope| {
+        if churn {
+            scope.spawn(|| {
+                while churning.load(Relaxed) {
+                    collect();
+                }
+            });
+        }
+        let _end = OnDrop(|| churning.store(false, Relaxed));
+        run_with_model(program);
+    });
+}
+
+fn run_with_model(program: &[Op]) {
+    let mut model = Model::new(Plant::from_environment());
+    let first = model.first_id();
+    let hub = new_hub::<Local>();
+    model.born(hub.view(), true);
+    let mut machine = Machine::new(Vec::new(), hub, model);
+    program.iter().for_each(|op| machine.execute(*op));
+    machine.collect();
+    machine.roots.clear();
+    machine.hub = None;
+    machine.witness.hub_is_gone();
+    machine.collect();
+    let (asked, left) = (machine.witness.collections, machine.witness.left());
+    if left == 0 {
+        payload::forget_from(first);
+    }
+    if program.len() > 10_000 {
+        println!("{asked} collections asked for, {} cycles so far, {left} objects forgotten", stats().cycles);
+        assert!(asked > 50, "the program hardly collected");
+    }
+}
+
+/// Collects until nothing is left to collect.
+pub fn settle() {
+    while collect().outcome != Outcome::Settled {}
+}
+
+/// Runs something however a scope is left.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}

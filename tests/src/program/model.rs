@@ -1,0 +1,254 @@
+//! Plain reachability, for programs on one thread: which objects exist, what each of their places holds, and what of it is found
+//! by tracing.
+
+use super::{
+    content::Content,
+    machine::{Plant, Witness},
+    node::{Any, Local, User, View, has_leaf},
+    op::{Guard, Kind},
+    settle,
+};
+use crate::payload::{corrupt_drops, drops_of, new_id};
+use graphgc::stats;
+use std::mem;
+
+/// Whether the handles in a place are found by tracing, and who may still get at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Everybody, and they are.
+    Open,
+    /// Not traced: its handles are roots while their owner exists.
+    Skipped,
+    /// A guard has been forgotten or is held. If it is one for writing its handles are roots while their owner exists.
+    Held(Guard),
+}
+
+impl Access {
+    fn is_untraced(self) -> bool {
+        matches!(self, Access::Skipped | Access::Held(Guard::Write))
+    }
+}
+
+struct Place {
+    content: Content<u32>,
+    access: Access,
+}
+
+struct Modelled {
+    kind: Kind,
+    places: Vec<Place>,
+    /// Lies outside the heap: exists until the program ends, and is not counted.
+    outside: bool,
+}
+
+/// All objects that exist.
+pub struct Model {
+    /// By id, from the first.
+    objects: Vec<Option<Modelled>>,
+    first: u32,
+    ids: Vec<u32>,
+    hub: Option<u32>,
+    /// Objects that the program holds for the moment beside its roots.
+    held: Vec<u32>,
+    /// Objects whose handles have been forgotten.
+    forgotten: Vec<u32>,
+    /// Objects that the statistics counted before we began.
+    base: u64,
+    plant: Option<Plant>,
+    /// Comparisons that were made.
+    pub collections: usize,
+}
+
+impl Model {
+    /// A model of an empty heap, as the program sees it.
+    pub fn new(plant: Option<Plant>) -> Self {
+        settle();
+        Model {
+            objects: Vec::new(),
+            first: new_id(),
+            ids: Vec::new(),
+            hub: None,
+            held: Vec::new(),
+            forgotten: Vec::new(),
+            base: stats().live_objects,
+            plant,
+            collections: 0,
+        }
+    }
+
+    /// Objects that still exist.
+    pub fn left(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// An id that is smaller than those of all objects.
+    pub fn first_id(&self) -> u32 {
+        self.first
+    }
+
+    /// The hub is gone.
+    pub fn hub_is_gone(&mut self) {
+        let hub = self.hub.take();
+        self.ids.retain(|id| Some(*id) != hub);
+    }
+
+    fn index(&self, id: u32) -> usize {
+        (id - self.first) as usize
+    }
+
+    #[track_caller]
+    fn get(&self, id: u32) -> &Modelled {
+        self.objects[self.index(id)].as_ref().expect("a reachable object is in the model")
+    }
+
+    #[track_caller]
+    fn place(&mut self, id: u32, place: usize) -> &mut Place {
+        let index = self.index(id);
+        &mut self.objects[index].as_mut().expect("a reachable object is in the model").places[place]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &Modelled)> {
+        self.ids.iter().map(|id| (*id, self.get(*id)))
+    }
+
+    /// Whether each object, by its index, is reached from the roots or from what an existing object holds untraced.
+    fn reached(&self, roots: &[Any<Local>]) -> Vec<bool> {
+        let mut reached = vec![false; self.objects.len()];
+        let mut grey: Vec<u32> = roots.iter().map(Any::check).collect();
+        grey.extend(self.forgotten.iter().chain(&self.held).chain(&self.hub));
+        for (_, object) in self.iter() {
+            let untraced = object.places.iter().filter(|place| place.access.is_untraced());
+            grey.extend(untraced.flat_map(|place| place.content.iter()));
+        }
+        while let Some(id) = grey.pop() {
+            let index = self.index(id);
+            if !mem::replace(&mut reached[index], true) {
+                grey.extend(self.get(id).places.iter().flat_map(|place| place.content.iter()));
+            }
+        }
+        reached
+    }
+
+    /// What is unreachable goes from the model, and is returned.
+    fn predict(&mut self, roots: &[Any<Local>]) -> Vec<(u32, Kind)> {
+        let mut dead = Vec::new();
+        loop {
+            let reached = self.reached(roots);
+            let is_reached = |id: &u32| reached[(*id - self.first) as usize];
+            let (kept, removed): (Vec<_>, Vec<_>) = mem::take(&mut self.ids).into_iter().partition(is_reached);
+            self.ids = kept;
+            if removed.is_empty() {
+                return dead;
+            }
+            for id in removed {
+                let index = self.index(id);
+                dead.push((id, self.objects[index].take().expect("in the model").kind));
+            }
+        }
+    }
+
+    /// What can be read of the real objects is what the model says. Returns nothing that keeps them alive.
+    fn compare_contents(&self, roots: &[Any<Local>], hub: Option<&User<Local>>) {
+        let mut seen = vec![false; self.objects.len()];
+        let mut grey = roots.to_vec();
+        let mut visit = |view: View<'_, Local>, grey: &mut Vec<Any<Local>>| {
+            let id = view.check();
+            if mem::replace(&mut seen[self.index(id)], true) {
+                return;
+            }
+            for (number, place) in self.get(id).places.iter().enumerate() {
+                match view.read(number) {
+                    Some(content) => {
+                        assert_eq!(content.ids(), place.content.ids(), "place {number} of {:?} {id}", view.kind());
+                        grey.extend(content.into_elements());
+                    }
+                    None => assert_eq!(place.access, Access::Held(Guard::Write), "place {number} of object {id}"),
+                }
+            }
+        };
+        if let Some(hub) = hub {
+            visit(View::User(hub), &mut grey);
+        }
+        while let Some(object) = grey.pop() {
+            visit(object.view(), &mut grey);
+        }
+    }
+
+    fn compare_drops(&self, dead: Vec<(u32, Kind)>) {
+        for (id, kind) in dead {
+            if has_leaf(kind) {
+                assert_eq!(drops_of(id), 1, "object {id} ({kind:?}) is unreachable: times dropped");
+            }
+        }
+        for (id, object) in self.iter() {
+            if has_leaf(object.kind) {
+                assert_eq!(drops_of(id), 0, "object {id} ({:?}) is reachable: times dropped", object.kind);
+            }
+        }
+        assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+        let expected = self.iter().filter(|(_, object)| !object.outside).count();
+        assert_eq!(stats().live_objects - self.base, expected as u64, "objects that exist, and those of the model");
+    }
+}
+
+impl Witness<Local> for Model {
+    fn known(&self, id: u32) {
+        let known = id >= self.first && self.objects.get(self.index(id)).is_some_and(Option::is_some);
+        assert!(known, "object {id} is reachable but not in the model");
+    }
+
+    fn born(&mut self, view: View<'_, Local>, outside: bool) {
+        let (id, kind) = (view.check(), view.kind());
+        let place = |number| Place {
+            content: view.read(number).expect("a new value is open").model(),
+            access: if kind == Kind::User && number >= 3 { Access::Skipped } else { Access::Open },
+        };
+        let object = Modelled { kind, places: (0..view.places()).map(place).collect(), outside };
+        if outside {
+            self.hub = Some(id);
+        }
+        let index = self.index(id);
+        self.objects.resize_with(index + 1, || None);
+        self.objects[index] = Some(object);
+        self.ids.push(id);
+    }
+
+    fn note(&mut self, id: u32, place: usize, change: impl FnOnce(&mut Content<u32>)) {
+        change(&mut self.place(id, place).content);
+    }
+
+    fn met(&self, id: u32, place: usize, index: usize, found: Option<u32>) {
+        let object = self.get(id);
+        let expected = object.places[place].content.nth(index).copied();
+        assert_eq!(found, expected, "edge {index} of place {place} of object {id} ({:?})", object.kind);
+    }
+
+    fn access(&self, id: u32, place: usize) -> Access {
+        self.get(id).places[place].access
+    }
+
+    fn set_access(&mut self, id: u32, place: usize, access: Access) -> Access {
+        mem::replace(&mut self.place(id, place).access, access)
+    }
+
+    fn hold(&mut self, ids: Vec<u32>) {
+        self.held = ids;
+    }
+
+    fn forgot(&mut self, id: u32) {
+        if self.plant != Some(Plant::ForgetsForgotten) {
+            self.forgotten.push(id);
+        }
+    }
+
+    fn collect(&mut self, roots: &[Any<Local>], hub: Option<&User<Local>>) {
+        self.collections += 1;
+        if self.plant == Some(Plant::CrashesOnLarge) && self.iter().any(|(_, object)| object.kind == Kind::Large) {
+            std::process::abort();
+        }
+        self.compare_contents(roots, hub);
+        let dead = self.predict(roots);
+        settle();
+        self.compare_drops(dead);
+    }
+}

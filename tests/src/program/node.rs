@@ -1,0 +1,417 @@
+//! The objects of random programs, for one thread and for several: the two families differ in the cells that they use.
+
+use super::{
+    content::{Content, Element},
+    lock::{CellRef, Lockable},
+    machine::Witness,
+    model::Model,
+    op::Kind,
+    threads::Ledger,
+};
+use crate::payload::{Canary, Leaf};
+use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Trace};
+use std::{cmp::Ordering, ops::Deref, panic::resume_unwind, sync::Arc};
+
+/// What differs between programs on one thread and on several.
+pub trait Family: Clone + 'static {
+    /// Nobody else uses the objects: nothing changes by itself, and a guard may be forgotten anywhere.
+    const ALONE: bool;
+    /// A cell for any content.
+    type Cell<T: Trace>: Lockable<T>;
+    /// Owner of the fields that are not traced.
+    type Untraced: Trace + Deref<Target = Untraced<Self>>;
+    /// What knows which objects must exist.
+    type Witness: Witness<Self>;
+    /// Moves the fields to their owner.
+    fn own(untraced: Untraced<Self>) -> Self::Untraced;
+}
+
+/// Objects of one thread.
+#[derive(Clone)]
+pub struct Local;
+
+impl Family for Local {
+    const ALONE: bool = true;
+    type Cell<T: Trace> = GcRefCell<T>;
+    type Untraced = Box<Untraced<Self>>;
+    type Witness = Model;
+
+    fn own(untraced: Untraced<Self>) -> Self::Untraced {
+        Box::new(untraced)
+    }
+}
+
+/// Objects that threads share.
+#[derive(Clone)]
+pub struct Shared;
+
+impl Family for Shared {
+    const ALONE: bool = false;
+    type Cell<T: Trace> = GcRwLock<T>;
+    /// So that a ledger can see what they hold without keeping the object alive.
+    type Untraced = Arc<Untraced<Self>>;
+    type Witness = Ledger;
+
+    fn own(untraced: Untraced<Self>) -> Self::Untraced {
+        Arc::new(untraced)
+    }
+}
+
+/// A single edge that may be empty.
+pub type EdgeCell<T> = GcCell<Option<Gc<T>>>;
+
+/// A handle to an object of any type.
+#[derive(Clone, Trace)]
+#[trace(bound = "F: Family")]
+#[expect(missing_docs, reason = "named as the types")]
+pub enum Any<F: Family> {
+    Plain(Gc<Plain<F>>),
+    Frees(Gc<Frees<F>>),
+    User(Gc<User<F>>),
+    Large(Gc<Large<F>>),
+    LargePlain(Gc<LargePlain<F>>),
+    Aligned(Gc<Aligned<F>>),
+    Bomb(Gc<Bomb<F>>),
+    Wide(Gc<Wide<F>>),
+}
+
+/// Nothing to drop when it dies.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Plain<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) fixed: Option<Any<F>>,
+    pub(super) next: EdgeCell<Plain<F>>,
+    pub(super) always: Option<GcCell<Gc<Plain<F>>>>,
+    pub(super) user: EdgeCell<User<F>>,
+    pub(super) tail: Canary,
+}
+
+/// Owns memory of std's containers, but nothing that runs users' code.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Frees<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) nested: F::Cell<F::Cell<Content<Any<F>>>>,
+    pub(super) cells: F::Cell<Vec<EdgeCell<Plain<F>>>>,
+    pub(super) fixed: Content<Any<F>>,
+    pub(super) boxed: Option<Box<Any<F>>>,
+    /// A guard of `content` was forgotten before the object moved into the heap.
+    pub(super) leaked: bool,
+}
+
+/// Has a user's drop.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct User<F: Family> {
+    pub(super) leaf: Leaf,
+    pub(super) mutex: GcMutex<Content<Any<F>>>,
+    pub(super) lock: GcRwLock<Content<Any<F>>>,
+    pub(super) cell: EdgeCell<User<F>>,
+    #[trace(skip)]
+    pub(super) untraced: F::Untraced,
+}
+
+/// Fields of `User` that are not traced.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Untraced<F: Family> {
+    pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) fixed: Option<Any<F>>,
+    pub(super) cell: EdgeCell<User<F>>,
+}
+
+pub(super) const FILLER: usize = 5000;
+
+/// Larger than any size class.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Large<F: Family> {
+    pub(super) leaf: Leaf,
+    pub(super) filler: [u64; FILLER],
+    pub(super) next: EdgeCell<Large<F>>,
+    pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) tail: Canary,
+}
+
+/// As above, with nothing to drop.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct LargePlain<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) filler: [u64; FILLER],
+    pub(super) next: EdgeCell<Plain<F>>,
+    pub(super) fixed: Option<Any<F>>,
+    pub(super) tail: Canary,
+}
+
+/// Needs more alignment than slots have by themselves.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+#[repr(align(512))]
+pub struct Aligned<F: Family> {
+    pub(super) leaf: Leaf,
+    pub(super) next: EdgeCell<Aligned<F>>,
+    pub(super) content: F::Cell<Content<Any<F>>>,
+}
+
+/// Its drop panics.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Bomb<F: Family> {
+    pub(super) leaf: Leaf,
+    pub(super) next: EdgeCell<User<F>>,
+    pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) fuse: Fuse,
+}
+
+/// A leaf whose drop panics.
+#[derive(Trace)]
+#[trace(leaf)]
+pub struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        // Quietly: without a hook.
+        resume_unwind(Box::new("a drop that panics"));
+    }
+}
+
+/// Holds more handles than the collector treats in one go.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Wide<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) fixed: Vec<Any<F>>,
+    pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) cells: Box<[EdgeCell<Plain<F>>]>,
+}
+
+/// A value, wherever it is.
+#[expect(missing_docs, reason = "named as the types")]
+pub enum View<'a, F: Family> {
+    Plain(&'a Plain<F>),
+    Frees(&'a Frees<F>),
+    User(&'a User<F>),
+    Large(&'a Large<F>),
+    LargePlain(&'a LargePlain<F>),
+    Aligned(&'a Aligned<F>),
+    Bomb(&'a Bomb<F>),
+    Wide(&'a Wide<F>),
+}
+
+impl<F: Family> Clone for View<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Family> Copy for View<'_, F> {}
+
+/// The types of objects.
+pub trait Node<F: Family>: Trace + Sized {
+    /// The handle as one of any type.
+    fn any(this: Gc<Self>) -> Any<F>;
+    /// The handle, if it leads to this type.
+    fn of(any: &Any<F>) -> Option<&Gc<Self>>;
+    /// The value as one of any type.
+    fn view(&self) -> View<'_, F>;
+}
+
+macro_rules! nodes {
+    ($($name:ident)*) => {
+        $(impl<F: Family> Node<F> for $name<F> {
+            fn any(this: Gc<Self>) -> Any<F> {
+                Any::$name(this)
+            }
+            fn of(any: &Any<F>) -> Option<&Gc<Self>> {
+                if let Any::$name(handle) = any { Some(handle) } else { None }
+            }
+            fn view(&self) -> View<'_, F> {
+                View::$name(self)
+            }
+        })*
+
+        impl<F: Family> Any<F> {
+            /// What the handle leads to.
+            pub fn view(&self) -> View<'_, F> {
+                match self {
+                    $(Any::$name(it) => View::$name(it),)*
+                }
+            }
+        }
+    };
+}
+
+nodes!(Plain Frees User Large LargePlain Aligned Bomb Wide);
+
+#[track_caller]
+fn same(one: u32, other: u32) -> u32 {
+    assert_eq!(one, other, "two ends of one object differ");
+    one
+}
+
+impl<F: Family> Any<F> {
+    /// The id, if all canaries are well.
+    #[track_caller]
+    pub fn check(&self) -> u32 {
+        self.view().check()
+    }
+}
+
+impl<F: Family> Element for Any<F> {
+    #[track_caller]
+    fn id(&self) -> u32 {
+        self.check()
+    }
+}
+
+impl<F: Family> PartialEq for Any<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<F: Family> Eq for Any<F> {}
+
+impl<F: Family> PartialOrd for Any<F> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<F: Family> Ord for Any<F> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.check().cmp(&other.check())
+    }
+}
+
+/// What a place holds, or that it cannot be read for the moment.
+type Found<T> = Option<T>;
+
+fn edge<F: Family, T: Node<F>>(cell: &EdgeCell<T>) -> Option<Any<F>> {
+    cell.get().map(T::any)
+}
+
+impl<'a, F: Family> View<'a, F> {
+    /// The id, if all canaries are well.
+    #[track_caller]
+    pub fn check(self) -> u32 {
+        let filled = |filler: &[u64; FILLER], id: u32| {
+            assert!(filler[0] == u64::from(id) && filler[FILLER - 1] == u64::from(id), "object {id} is overwritten");
+            id
+        };
+        match self {
+            View::Plain(it) => same(it.canary.check(), it.tail.check()),
+            View::Frees(it) => it.canary.check(),
+            View::User(it) => it.leaf.check(),
+            View::Large(it) => filled(&it.filler, same(it.leaf.check(), it.tail.check())),
+            View::LargePlain(it) => filled(&it.filler, same(it.canary.check(), it.tail.check())),
+            View::Aligned(it) => {
+                assert_eq!(std::ptr::from_ref(it).addr() % 512, 0);
+                it.leaf.check()
+            }
+            View::Bomb(it) => it.leaf.check(),
+            View::Wide(it) => it.canary.check(),
+        }
+    }
+
+    /// The type.
+    pub fn kind(self) -> Kind {
+        match self {
+            View::Plain(_) => Kind::Plain,
+            View::Frees(_) => Kind::Frees,
+            View::User(_) => Kind::User,
+            View::Large(_) => Kind::Large,
+            View::LargePlain(_) => Kind::LargePlain,
+            View::Aligned(_) => Kind::Aligned,
+            View::Bomb(_) => Kind::Bomb,
+            View::Wide(_) => Kind::Wide,
+        }
+    }
+
+    /// Number of places that hold handles.
+    pub fn places(self) -> usize {
+        match self {
+            View::Plain(_) => 4,
+            View::Frees(_) => 5,
+            View::User(_) => 6,
+            View::Wide(_) => 3,
+            View::Large(_) | View::LargePlain(_) | View::Aligned(_) | View::Bomb(_) => 2,
+        }
+    }
+
+    /// The edge at this index in a place. Waits for other threads if told so.
+    pub fn nth(self, place: usize, index: usize, wait: bool) -> Found<Option<Any<F>>> {
+        let of = |content: &Content<Any<F>>| content.nth(index).cloned();
+        let slot = |cells: &[EdgeCell<Plain<F>>]| cells.get(index % cells.len().max(1)).and_then(edge);
+        if let Some(lock) = self.lock_at(place) {
+            return lock.read(wait, of);
+        }
+        Some(match (self, place) {
+            (View::Plain(it), 0) => it.fixed.clone(),
+            (View::Plain(it), 1) => edge(&it.next),
+            (View::Plain(it), 2) => it.always.as_ref().map(|cell| Any::Plain(cell.get())),
+            (View::Plain(it), _) => edge(&it.user),
+            (View::Frees(it), 1) => return it.nested.look(wait, |inner| inner.look(wait, of)).flatten(),
+            (View::Frees(it), 2) => return it.cells.look(wait, |cells| slot(cells)),
+            (View::Frees(it), 3) => of(&it.fixed),
+            (View::Frees(it), _) => it.boxed.as_deref().cloned(),
+            (View::User(it), 2) => edge(&it.cell),
+            (View::User(it), 4) => it.untraced.fixed.clone(),
+            (View::User(it), _) => edge(&it.untraced.cell),
+            (View::Large(it), _) => edge(&it.next),
+            (View::LargePlain(it), 0) => edge(&it.next),
+            (View::LargePlain(it), _) => it.fixed.clone(),
+            (View::Aligned(it), _) => edge(&it.next),
+            (View::Bomb(it), _) => edge(&it.next),
+            (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).cloned(),
+            (View::Wide(it), _) => slot(&it.cells),
+        })
+    }
+
+    /// All that a place holds; never waits.
+    pub fn read(self, place: usize) -> Found<Content<Any<F>>> {
+        let slots = |cells: &[EdgeCell<Plain<F>>]| Content::Slots(cells.iter().map(edge).collect());
+        if let Some(lock) = self.lock_at(place) {
+            return lock.read(false, Content::clone);
+        }
+        match (self, place) {
+            (View::Frees(it), 1) => it.nested.look(false, |inner| inner.look(false, Content::clone)).flatten(),
+            (View::Frees(it), 2) => it.cells.look(false, |cells| slots(cells)),
+            (View::Frees(it), 3) => Some(it.fixed.clone()),
+            (View::Wide(it), 0) => Some(Content::List(it.fixed.clone())),
+            (View::Wide(it), 2) => Some(slots(&it.cells)),
+            _ => self.nth(place, 0, false).map(Content::Option),
+        }
+    }
+
+    /// The lock-type cell at this place.
+    pub fn lock_at(self, place: usize) -> Option<CellRef<'a, F>> {
+        Some(match (self, place) {
+            (View::Frees(it), 0) => CellRef::Cell(&it.content),
+            (View::User(it), 0) => CellRef::Mutex(&it.mutex),
+            (View::User(it), 1) => CellRef::Lock(&it.lock),
+            (View::User(it), 3) => CellRef::Cell(&it.untraced.content),
+            (View::Large(it), 1) => CellRef::Cell(&it.content),
+            (View::Aligned(it), 1) => CellRef::Cell(&it.content),
+            (View::Bomb(it), 1) => CellRef::Cell(&it.content),
+            (View::Wide(it), 1) => CellRef::Cell(&it.content),
+            _ => return None,
+        })
+    }
+
+    /// One of the traced lock-type cells, with its place.
+    pub fn some_lock(self, number: u8) -> Option<(usize, CellRef<'a, F>)> {
+        let traced = |place: &usize| !(matches!(self, View::User(_)) && *place == 3);
+        let mut locks: Vec<_> =
+            (0..self.places()).filter(traced).filter_map(|place| Some((place, self.lock_at(place)?))).collect();
+        if locks.is_empty() { None } else { Some(locks.swap_remove(usize::from(number) % locks.len())) }
+    }
+}
+
+/// Whether the drop of such an object is counted.
+pub fn has_leaf(kind: Kind) -> bool {
+    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb)
+}

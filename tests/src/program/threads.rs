@@ -1,0 +1,233 @@
+//! Programs on several threads that share one graph. While they run every object that is met is looked at; when all have ended the
+//! real graph is walked from the handles they still hold, and after a collection exactly what that walk met has not been
+//! dropped.
+
+use super::{
+    OnDrop,
+    content::Content,
+    machine::{Machine, Witness, new_hub},
+    model::Access,
+    node::{Any, Shared, Untraced, User, View, has_leaf},
+    op::{Guard, Op},
+    settle,
+};
+use crate::payload::{corrupt_drops, drops_of};
+use graphgc::{collect, stats};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
+
+/// What a thread has allocated.
+#[derive(Default)]
+pub struct Ledger {
+    leaves: Vec<u32>,
+    holders: Vec<Holder>,
+}
+
+/// An object that holds others untraced: they are roots while it exists.
+struct Holder {
+    id: u32,
+    holds: Holds,
+}
+
+enum Holds {
+    /// What is there at the moment; not kept alive by us.
+    Fields(Weak<Untraced<Shared>>),
+    /// Always the same one, without edges, behind a guard that was forgotten.
+    Leaked(u32),
+}
+
+impl Witness<Shared> for Ledger {
+    fn known(&self, _id: u32) {}
+
+    fn born(&mut self, view: View<'_, Shared>, outside: bool) {
+        let id = view.check();
+        if has_leaf(view.kind()) && !outside {
+            self.leaves.push(id);
+        }
+        match view {
+            View::User(it) if !outside => {
+                self.holders.push(Holder { id, holds: Holds::Fields(Arc::downgrade(&it.untraced)) });
+            }
+            View::Frees(it) if it.leaked => {
+                let held = view.read(0).expect("the guard is forgotten later").into_elements();
+                self.holders.extend(held.iter().map(|it| Holder { id, holds: Holds::Leaked(it.check()) }));
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, _id: u32, _place: usize, _change: impl FnOnce(&mut Content<u32>)) {}
+
+    fn met(&self, _id: u32, _place: usize, _index: usize, _found: Option<u32>) {}
+
+    fn access(&self, _id: u32, _place: usize) -> Access {
+        Access::Open
+    }
+
+    fn set_access(&mut self, id: u32, _place: usize, access: Access) -> Access {
+        // Content behind a guard for reading is traced.
+        if access == Access::Held(Guard::Read) {
+            self.holders.retain(|holder| holder.id != id);
+        }
+        Access::Open
+    }
+
+    fn hold(&mut self, _ids: Vec<u32>) {}
+
+    fn forgot(&mut self, _id: u32) {
+        unreachable!("threads forget nothing");
+    }
+
+    fn collect(&mut self, _roots: &[Any<Shared>], _hub: Option<&User<Shared>>) {
+        collect();
+    }
+}
+
+/// What a walk met.
+#[derive(Default)]
+struct Walked {
+    /// By id: whether its drop is counted, and the ids that it leads to.
+    objects: HashMap<u32, (bool, Vec<u32>)>,
+}
+
+impl Walked {
+    /// Walks the real graph. Keeps nothing alive.
+    fn walk(&mut self, mut grey: Vec<Any<Shared>>) {
+        while let Some(object) = grey.pop() {
+            let view = object.view();
+            if self.objects.contains_key(&view.check()) {
+                continue;
+            }
+            // What cannot be read is behind a forgotten guard.
+            let edges: Vec<_> =
+                (0..view.places()).filter_map(|place| view.read(place)).flat_map(Content::into_elements).collect();
+            let ids = edges.iter().map(Any::check).collect();
+            self.objects.insert(view.check(), (has_leaf(view.kind()), ids));
+            grey.extend(edges);
+        }
+    }
+
+    fn reach(&self, roots: impl Iterator<Item = u32>) -> HashSet<u32> {
+        let mut reached = HashSet::new();
+        let mut grey: Vec<u32> = roots.collect();
+        while let Some(id) = grey.pop() {
+            if reached.insert(id) {
+                grey.extend(&self.objects[&id].1);
+            }
+        }
+        reached
+    }
+}
+
+fn contents(untraced: &Untraced<Shared>) -> Vec<Any<Shared>> {
+    use super::lock::Lockable;
+    let list = untraced.content.look(false, |content| content.clone().into_elements()).expect("nobody holds it");
+    list.into_iter().chain(untraced.fixed.clone()).chain(untraced.cell.get().map(Any::User)).collect()
+}
+
+/// All threads have ended: compares what has been dropped with what the real graph says.
+fn compare(ledger: &mut Ledger, hub: &Arc<User<Shared>>, roots: &[Vec<Any<Shared>>], base: u64) {
+    let mut walked = Walked::default();
+    let mut rooted: Vec<Any<Shared>> = roots.iter().flatten().cloned().collect();
+    rooted.extend((0..3).filter_map(|place| View::User(hub).read(place)).flat_map(Content::into_elements));
+    rooted.extend(contents(&hub.untraced));
+    let root_ids: Vec<u32> = rooted.iter().map(Any::check).collect();
+    walked.walk(rooted);
+    // Whoever may exist holds what it holds; who turns out to be unreachable then does not.
+    let mut holders: Vec<(u32, Vec<u32>)> = Vec::new();
+    ledger.holders.retain(|holder| {
+        let held = match &holder.holds {
+            Holds::Leaked(id) => {
+                walked.objects.insert(*id, (true, Vec::new()));
+                vec![*id]
+            }
+            Holds::Fields(fields) => {
+                let Some(fields) = fields.upgrade() else { return false };
+                let held = contents(&fields);
+                let ids = held.iter().map(Any::check).collect();
+                walked.walk(held);
+                ids
+            }
+        };
+        holders.push((holder.id, held));
+        true
+    });
+    let reached = loop {
+        let held = holders.iter().flat_map(|(_, held)| held);
+        let reached = walked.reach(root_ids.iter().chain(held).copied());
+        let before = holders.len();
+        holders.retain(|(id, _)| reached.contains(id));
+        if holders.len() == before {
+            break reached;
+        }
+    };
+    ledger.holders.retain(|holder| reached.contains(&holder.id));
+    settle();
+    for id in &ledger.leaves {
+        let is_reached = reached.contains(id);
+        assert_eq!(drops_of(*id), u8::from(!is_reached), "object {id}, reachable: {is_reached}; times dropped");
+    }
+    assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+    assert_eq!(stats().live_objects - base, reached.len() as u64, "objects that exist");
+}
+
+/// Runs the rounds one after the other: each on the graph that the one before has left, with a thread for each program.
+pub fn run(rounds: &[Vec<Vec<Op>>], churn: bool) {
+    settle();
+    let base = stats().live_objects;
+    let hub = new_hub::<Shared>();
+    let mut all = Ledger::default();
+    let mut roots: Vec<Vec<Any<Shared>>> = Vec::new();
+    for round in rounds {
+        let mut handed = std::mem::take(&mut roots).into_iter();
+        let ended = run_round(round, churn, &hub, &mut handed);
+        roots.extend(handed);
+        for machine in ended {
+            roots.push(machine.roots);
+            all.leaves.extend(machine.witness.leaves);
+            all.holders.extend(machine.witness.holders);
+        }
+        compare(&mut all, &hub, &roots, base);
+    }
+    let number = all.leaves.len();
+    drop((hub, roots));
+    let empty = new_hub::<Shared>();
+    compare(&mut all, &empty, &[], base);
+    println!("{number} objects whose drop is counted, {} cycles", stats().cycles);
+}
+
+fn run_round(
+    round: &[Vec<Op>],
+    churn: bool,
+    hub: &Arc<User<Shared>>,
+    roots: &mut impl Iterator<Item = Vec<Any<Shared>>>,
+) -> Vec<Machine<Shared>> {
+    let running = AtomicBool::new(churn);
+    thread::scope(|scope| {
+        // One cycle after the other, so that threads and collector meet all the time.
+        scope.spawn(|| {
+            while running.load(Relaxed) {
+                collect();
+            }
+        });
+        let _end = OnDrop(|| running.store(false, Relaxed));
+        let mut threads = Vec::new();
+        for program in round {
+            let (roots, hub) = (roots.next().unwrap_or_default(), hub.clone());
+            threads.push(scope.spawn(move || run_program(program, Machine::new(roots, hub, Ledger::default()))));
+        }
+        threads.into_iter().map(|thread| thread.join().expect("a program failed")).collect()
+    })
+}
+
+fn run_program(program: &[Op], mut machine: Machine<Shared>) -> Machine<Shared> {
+    program.iter().for_each(|op| machine.execute(*op));
+    machine.hub = None;
+    machine
+}

@@ -1,0 +1,49 @@
+//! Faults put in on purpose are found, and shrunk to the operations that show them.
+
+use graphgc_tests::program::{
+    Case, Mode,
+    content::Shape,
+    op::{At, Kind, Many, Op, Via},
+    shrink::{Failure, Raw, shrink},
+};
+
+const TEST: &str = "random_programs_lose_and_keep_what_reachability_says";
+const HERE: At = At(0, 0, 0, 0);
+
+fn shrunk(plant: &str, seed: u64, operations: usize) -> Failure {
+    let failure = shrink(TEST, Raw::single(seed, operations), &[("ORACLE_PLANT", plant)]);
+    let failure = failure.expect("the fault is found");
+    assert_eq!(failure.case, Case::parse(&std::fs::read_to_string(&failure.file).unwrap()).unwrap(), "can be replayed");
+    println!("{failure}");
+    std::fs::remove_file(&failure.file).unwrap();
+    failure
+}
+
+fn new(kind: Kind) -> Op {
+    Op::New(kind, Shape::List, Via::New, HERE, Many(0, HERE))
+}
+
+#[track_caller]
+fn is(failure: &Failure, program: &[Op]) {
+    let case = Case { mode: Mode::Single, churn: false, workers: 1, rounds: vec![vec![program.to_vec()]] };
+    assert_eq!(failure.case, case, "not minimal: {failure}");
+}
+
+#[test]
+fn an_oracle_that_is_wrong_is_shrunk_to_a_minimal_program() {
+    let failure = shrunk("forgets-forgotten", 3, 20_000);
+    is(&failure, &[new(Kind::Plain), Op::Forget(0)]);
+    assert!(failure.output.contains("objects that exist"), "{failure}");
+}
+
+#[test]
+fn a_crash_is_shrunk_to_a_minimal_program() {
+    let failure = shrunk("crashes-on-large", 4, 20_000);
+    is(&failure, &[new(Kind::Large)]);
+    assert!(!failure.output.contains("panicked"), "it crashed, and did not panic: {failure}");
+}
+
+#[test]
+fn a_program_without_fault_does_not_shrink() {
+    assert!(shrink(TEST, Raw::single(3, 500), &[]).is_none());
+}
