@@ -199,9 +199,9 @@ impl<F: Family> Machine<F> {
             Target::Object(self.roots[usize::from(root) % self.roots.len()].clone())
         };
         for step in [one, two, three] {
-            if step > 0 {
-                here = Target::Object(self.step(here.view(), usize::from(step - 1))?);
-            }
+            let next = if step == 0 { None } else { self.step(here.view(), usize::from(step - 1)) };
+            let Some(next) = next else { break };
+            here = Target::Object(next);
         }
         self.witness.known(here.view().check());
         Some(here)

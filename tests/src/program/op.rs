@@ -15,7 +15,7 @@ pub const RECORD: usize = 32;
 pub type Record = [u8; RECORD];
 
 /// Where a program finds an object: from this root (modulo their number; [`HUB`](Self::HUB): from the content outside the heap) along up to three edges;
-/// each step is 0 (stay) or says which place and, beyond the number of places, which element of its content.
+/// each step says which place and, beyond the number of places, which element of its content; 0, or an edge that is not there, ends the way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
 pub struct At(pub u8, pub u16, pub u16, pub u16);
 
