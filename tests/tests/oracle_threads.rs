@@ -7,8 +7,8 @@ use graphgc_tests::{
     random::Random,
 };
 
-const OPERATIONS: usize = 15_000;
-const SEEDS: [u64; 4] = [1, 2, 3, 4];
+const OPERATIONS: usize = 20_000;
+const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 
 #[test]
 fn random_programs_on_many_threads_lose_and_keep_what_reachability_says() {

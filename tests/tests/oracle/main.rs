@@ -7,8 +7,8 @@ use graphgc_tests::program::shrink::{Raw, check};
 
 mod shrinking;
 
-const OPERATIONS: usize = 100_000;
-const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
+const OPERATIONS: usize = 150_000;
+const SEEDS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
 #[test]
 fn random_programs_lose_and_keep_what_reachability_says() {
