@@ -3,10 +3,11 @@
 use super::{
     content::{Content, Shape, WIDE},
     lock::Lockable,
-    machine::{Machine, Witness, new_untraced, new_user},
+    machine::{Machine, new_untraced, new_user},
     model::Access,
     node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Node, Plain, User, Wide},
     op::{At, Guard, Kind, Many, Via},
+    witness::Witness,
 };
 use crate::payload::{Canary, Leaf, new_id};
 use graphgc::{Gc, GcCell};
@@ -118,7 +119,7 @@ impl<F: Family> Machine<F> {
     fn allocate_wide(&mut self, id: u32, via: Via, at: At, many: Many, length: usize) {
         let some = self.pick_many(Many(4, many.1));
         let plain: [Option<Gc<Plain<F>>>; 2] = [self.pick_of(at), self.pick_of(many.1)];
-        let (few, most) = if many.0 % 2 == 0 { (3, length) } else { (length, 3) };
+        let (few, most) = if many.0.is_multiple_of(2) { (3, length) } else { (length, 3) };
         let fixed: Vec<Any<F>> = some.iter().cycle().take(few).cloned().collect();
         let list: Vec<Any<F>> = some.iter().rev().cycle().take(most).cloned().collect();
         let cells = plain.iter().cycle().take(few).map(|it| it.clone().into()).collect();

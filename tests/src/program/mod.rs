@@ -19,12 +19,16 @@ pub mod node;
 pub mod op;
 pub mod shrink;
 pub mod threads;
+pub mod witness;
 
 mod allocate;
+mod contents;
+mod edges;
+mod panics;
 
 use crate::payload;
 use graphgc::{Config, Outcome, collect, stats};
-use machine::{Machine, Plant, Witness, new_hub};
+use machine::{Machine, new_hub};
 use model::Model;
 use node::{Local, Node};
 use op::Op;
@@ -34,6 +38,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
 };
+use witness::{Plant, Witness};
 
 /// Who runs the programs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,13 +88,19 @@ impl Case {
         ron::from_str(text)
     }
 
-    /// Runs the programs, in a process that has not used the collector yet.
+    /// Settings under which cycles come often; for a process that has not used the collector yet.
+    ///
+    /// # Panics
+    /// If it has.
+    pub fn configure(&self) {
+        Config::new().min_heap(64 << 10).growth(10).workers(self.workers).install().expect("nothing has run yet");
+    }
+
+    /// Runs the programs.
     ///
     /// # Panics
     /// If something is wrong.
     pub fn run(&self) {
-        // Small, so that cycles come often.
-        Config::new().min_heap(64 << 10).growth(10).workers(self.workers).install().expect("nothing has run yet");
         match self.mode {
             Mode::Single => self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn)),
             Mode::Threads => threads::run(&self.rounds, self.churn),
@@ -98,10 +109,7 @@ impl Case {
 }
 
 /// Runs one program on this thread.
-///
-/// # Panics
-/// If something is wrong.
-pub fn run_alone(program: &[Op], churn: bool) {
+fn run_alone(program: &[Op], churn: bool) {
     let churning = AtomicBool::new(churn);
     thread::scope(|scope| {
         if churn {

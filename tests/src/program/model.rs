@@ -3,10 +3,10 @@
 
 use super::{
     content::Content,
-    machine::{Plant, Witness},
     node::{Any, Local, User, View, has_leaf},
     op::{Guard, Kind},
     settle,
+    witness::{Plant, Witness},
 };
 use crate::payload::{corrupt_drops, drops_of, new_id};
 use graphgc::stats;

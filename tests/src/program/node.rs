@@ -3,10 +3,10 @@
 use super::{
     content::{Content, Element},
     lock::{CellRef, Lockable},
-    machine::Witness,
     model::Model,
     op::Kind,
     threads::Ledger,
+    witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
 use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Trace};

@@ -280,13 +280,3 @@ pub fn random_records(random: &mut Random, count: usize) -> Vec<Record> {
     };
     (0..count).map(|_| record()).collect()
 }
-
-/// The operations that bytes of any number say.
-pub fn decode_all(bytes: &[u8]) -> Vec<Op> {
-    let padded = |part: &[u8]| {
-        let mut record = [0; RECORD];
-        record[..part.len()].copy_from_slice(part);
-        decode(&record)
-    };
-    bytes.chunks(RECORD).map(padded).collect()
-}

@@ -6,7 +6,7 @@
 
 use super::{
     Case, Mode,
-    op::{Record, decode, random_records},
+    op::{RECORD, Record, decode, random_records},
 };
 use crate::{
     process::{Ended, is_child, run_test_within},
@@ -22,6 +22,8 @@ use std::{
 
 /// Holds the file with the program to run.
 const PROGRAM: &str = "ORACLE_PROGRAM";
+/// Holds the file with a fuzzer's bytes, to be run and shrunk as a program of random bytes is.
+const BYTES: &str = "ORACLE_BYTES";
 /// Holds the seed of the program to run.
 const SEED: &str = "GRAPHGC_SEED";
 /// The longest that a program may take.
@@ -51,6 +53,23 @@ impl Raw {
         let mut round = |count: &usize| (0..*count).map(|_| random_records(&mut random, operations)).collect();
         let rounds = threads.iter().map(&mut round).collect();
         Raw { mode: Mode::Threads, churn: true, workers: 1 + seed as usize % 2, rounds }
+    }
+
+    /// What a fuzzer's bytes say. The first one says how many threads there are and whether another collects all the time; the operations are dealt
+    /// out to the threads.
+    pub fn from_bytes(mode: Mode, bytes: &[u8]) -> Self {
+        let (first, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+        let (count, workers) = match mode {
+            Mode::Single => (1, 1),
+            Mode::Threads => (2 + usize::from(first % 7), 2),
+        };
+        let mut round = vec![Vec::new(); count];
+        for (number, part) in bytes.chunks(RECORD).enumerate() {
+            let mut record = [0; RECORD];
+            record[..part.len()].copy_from_slice(part);
+            round[number % count].push(record);
+        }
+        Raw { mode, churn: first & 128 != 0, workers, rounds: vec![round] }
     }
 
     /// The case.
@@ -134,11 +153,19 @@ impl fmt::Display for Failure {
 pub fn check(test: &str, default_seeds: &[u64], make: impl Fn(u64) -> Raw + Sync) {
     if let Some(file) = std::env::var_os(PROGRAM) {
         let text = fs::read_to_string(file).expect("the program can be read");
-        return Case::parse(&text).expect("a program").run();
+        return run_here(&Case::parse(&text).expect("a program"));
+    }
+    if let Some(file) = std::env::var_os(BYTES) {
+        let bytes = fs::read(file).expect("the bytes can be read");
+        let raw = Raw::from_bytes(make(0).mode, &bytes);
+        match shrink(test, raw, &[]) {
+            Some(failure) => panic!("{failure}"),
+            None => return,
+        }
     }
     let seeds = seeds(default_seeds);
     if is_child() {
-        return make(seeds[0]).decode().run();
+        return run_here(&make(seeds[0]).decode());
     }
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     for some in seeds.chunks(at_once) {
@@ -149,6 +176,11 @@ pub fn check(test: &str, default_seeds: &[u64], make: impl Fn(u64) -> Raw + Sync
             }
         });
     }
+}
+
+fn run_here(case: &Case) {
+    case.configure();
+    case.run();
 }
 
 fn run_seed(test: &str, seed: u64) -> Ended {

@@ -1,0 +1,49 @@
+//! What watches over a program, and the faults that show that it does.
+
+use super::{
+    content::Content,
+    model::Access,
+    node::{Any, Family, User, View},
+};
+
+/// Faults put in on purpose, to see that the oracle finds and shrinks them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plant {
+    /// The model knows nothing of handles that were forgotten.
+    ForgetsForgotten,
+    /// The process dies in a collection while a large object lives.
+    CrashesOnLarge,
+}
+
+impl Plant {
+    /// The fault named in the variable `ORACLE_PLANT`.
+    pub fn from_environment() -> Option<Self> {
+        match std::env::var("ORACLE_PLANT").ok()?.as_str() {
+            "forgets-forgotten" => Some(Plant::ForgetsForgotten),
+            "crashes-on-large" => Some(Plant::CrashesOnLarge),
+            other => panic!("ORACLE_PLANT: no fault is called {other}"),
+        }
+    }
+}
+
+/// What knows which objects must exist.
+pub trait Witness<F: Family> {
+    /// An object has been met.
+    fn known(&self, id: u32);
+    /// A new value, which is about to move into the heap unless it stays outside.
+    fn born(&mut self, view: View<'_, F>, outside: bool);
+    /// A place has been changed; the same change of a model of it.
+    fn note(&mut self, id: u32, place: usize, change: impl FnOnce(&mut Content<u32>));
+    /// An edge has been followed.
+    fn met(&self, id: u32, place: usize, index: usize, found: Option<u32>);
+    /// Who can get at a place.
+    fn access(&self, id: u32, place: usize) -> Access;
+    /// That changes; what it was.
+    fn set_access(&mut self, id: u32, place: usize, access: Access) -> Access;
+    /// From now on the program holds these objects beside its roots.
+    fn hold(&mut self, ids: Vec<u32>);
+    /// A handle has been forgotten.
+    fn forgot(&mut self, id: u32);
+    /// Collects, and compares if that can be done now.
+    fn collect(&mut self, roots: &[Any<F>], hub: Option<&User<F>>);
+}
