@@ -24,12 +24,16 @@ use std::{
 const PROGRAM: &str = "ORACLE_PROGRAM";
 /// Holds the file with a fuzzer's bytes, to be run and shrunk as a program of random bytes is.
 const BYTES: &str = "ORACLE_BYTES";
+/// Holds the milliseconds for which a program is run again and again, if its threads may meet differently each time.
+const REPEAT: &str = "ORACLE_REPEAT";
+/// What shrinking puts there.
+const MILLISECONDS: &str = "300";
 /// Holds the seed of the program to run.
 const SEED: &str = "GRAPHGC_SEED";
 /// The longest that a program may take.
 const LIMIT: Duration = Duration::from_secs(600);
 /// The longest that shrinking may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A case whose operations are still bytes.
 #[derive(Clone)]
@@ -82,6 +86,11 @@ impl Raw {
 
     fn programs(&mut self) -> impl Iterator<Item = &mut Vec<Record>> {
         self.rounds.iter_mut().flatten()
+    }
+
+    /// Whether threads meet, differently in each run.
+    fn is_concurrent(&self) -> bool {
+        self.churn || self.mode == Mode::Threads
     }
 
     fn len(&self) -> usize {
@@ -141,7 +150,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.output.lines().collect();
         let last = lines[lines.len().saturating_sub(20)..].join("\n");
-        writeln!(f, "{last}\nshrunk in {} runs; to see it again set {PROGRAM}={}", self.runs, self.file.display())?;
+        write!(f, "{last}\nshrunk in {} runs; to see it again set {PROGRAM}={}", self.runs, self.file.display())?;
+        if self.case.churn || self.case.mode == Mode::Threads {
+            write!(f, " and {REPEAT}={MILLISECONDS}")?;
+        }
+        writeln!(f)?;
         write!(f, "{}", self.case)
     }
 }
@@ -150,14 +163,14 @@ impl fmt::Display for Failure {
 ///
 /// # Panics
 /// If one fails.
-pub fn check(test: &str, default_seeds: &[u64], make: impl Fn(u64) -> Raw + Sync) {
+pub fn check(test: &str, default_seeds: &[u64], mode: Mode, make: impl Fn(u64) -> Raw + Sync) {
     if let Some(file) = std::env::var_os(PROGRAM) {
         let text = fs::read_to_string(file).expect("the program can be read");
         return run_here(&Case::parse(&text).expect("a program"));
     }
     if let Some(file) = std::env::var_os(BYTES) {
         let bytes = fs::read(file).expect("the bytes can be read");
-        let raw = Raw::from_bytes(make(0).mode, &bytes);
+        let raw = Raw::from_bytes(mode, &bytes);
         match shrink(test, raw, &[]) {
             Some(failure) => panic!("{failure}"),
             None => return,
@@ -179,8 +192,13 @@ pub fn check(test: &str, default_seeds: &[u64], make: impl Fn(u64) -> Raw + Sync
 }
 
 fn run_here(case: &Case) {
+    let milliseconds = std::env::var(REPEAT).map_or(0, |number| number.parse().expect("a number of milliseconds"));
+    let end = Instant::now() + Duration::from_millis(milliseconds);
     case.configure();
     case.run();
+    while Instant::now() < end {
+        case.run();
+    }
 }
 
 fn run_seed(test: &str, seed: u64) -> Ended {
@@ -245,6 +263,9 @@ impl Shrinker<'_> {
         let path = self.file.to_string_lossy().into_owned();
         let mut variables = self.variables.to_vec();
         variables.push((PROGRAM, &path));
+        if raw.is_concurrent() {
+            variables.push((REPEAT, MILLISECONDS));
+        }
         self.runs += 1;
         run_test_within(self.test, &variables, self.limit)
     }

@@ -10,7 +10,7 @@ use super::{
     node::{Any, Shared, Untraced, User, View, has_leaf},
     op::{Guard, Op},
     settle,
-    witness::Witness,
+    witness::{Plant, Witness},
 };
 use crate::payload::{self, corrupt_drops, drops_of, new_id};
 use graphgc::{collect, stats};
@@ -28,6 +28,19 @@ use std::{
 pub struct Ledger {
     leaves: Vec<u32>,
     holders: Vec<Holder>,
+    plant: Option<Plant>,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Ledger { plant: Plant::from_environment(), ..Ledger::default() }
+    }
+
+    fn holds(&mut self, id: u32, holds: Holds) {
+        if self.plant != Some(Plant::ForgetsHolders) {
+            self.holders.push(Holder { id, holds });
+        }
+    }
 }
 
 /// An object that holds others untraced: they are roots while it exists.
@@ -52,12 +65,10 @@ impl Witness<Shared> for Ledger {
             self.leaves.push(id);
         }
         match view {
-            View::User(it) if !outside => {
-                self.holders.push(Holder { id, holds: Holds::Fields(Arc::downgrade(&it.untraced)) });
-            }
+            View::User(it) if !outside => self.holds(id, Holds::Fields(Arc::downgrade(&it.untraced))),
             View::Frees(it) if it.leaked => {
                 let held = view.read(0).expect("the guard is forgotten later").into_elements();
-                self.holders.extend(held.iter().map(|it| Holder { id, holds: Holds::Leaked(it.check()) }));
+                held.iter().for_each(|it| self.holds(id, Holds::Leaked(it.check())));
             }
             _ => {}
         }
@@ -227,7 +238,7 @@ fn run_round(
         let mut threads = Vec::new();
         for program in round {
             let (roots, hub) = (roots.next().unwrap_or_default(), hub.clone());
-            threads.push(scope.spawn(move || run_program(program, Machine::new(roots, hub, Ledger::default()))));
+            threads.push(scope.spawn(move || run_program(program, Machine::new(roots, hub, Ledger::new()))));
         }
         threads.into_iter().map(|thread| thread.join().expect("a program failed")).collect()
     })

@@ -11,6 +11,8 @@ use super::{
 pub enum Plant {
     /// The model knows nothing of handles that were forgotten.
     ForgetsForgotten,
+    /// The ledger knows nothing of objects that hold others untraced.
+    ForgetsHolders,
     /// The process dies in a collection while a large object lives.
     CrashesOnLarge,
 }
@@ -20,6 +22,7 @@ impl Plant {
     pub fn from_environment() -> Option<Self> {
         match std::env::var("ORACLE_PLANT").ok()?.as_str() {
             "forgets-forgotten" => Some(Plant::ForgetsForgotten),
+            "forgets-holders" => Some(Plant::ForgetsHolders),
             "crashes-on-large" => Some(Plant::CrashesOnLarge),
             other => panic!("ORACLE_PLANT: no fault is called {other}"),
         }

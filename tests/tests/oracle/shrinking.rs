@@ -1,5 +1,6 @@
 //! Faults put in on purpose are found, and shrunk to the operations that show them.
 
+use crate::TEST;
 use graphgc_tests::program::{
     Case, Mode,
     content::Shape,
@@ -7,7 +8,6 @@ use graphgc_tests::program::{
     shrink::{Failure, Raw, shrink},
 };
 
-const TEST: &str = "random_programs_lose_and_keep_what_reachability_says";
 const HERE: At = At(0, 0, 0, 0);
 
 fn shrunk(plant: &str, seed: u64, operations: usize) -> Failure {
