@@ -1,7 +1,5 @@
 //! Random numbers that can be had again, and the seeds of a run.
 
-use std::io::Write;
-
 /// A small generator: the same seed gives the same numbers everywhere.
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -27,11 +25,6 @@ impl Random {
     pub fn below(&mut self, end: usize) -> usize {
         (self.next_number() % end as u64) as usize
     }
-
-    /// True once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
 }
 
 /// The seed in the variable `GRAPHGC_SEED`, or the given ones.
@@ -42,26 +35,5 @@ pub fn seeds(default: &[u64]) -> Vec<u64> {
     match std::env::var("GRAPHGC_SEED") {
         Ok(seed) => vec![seed.trim().parse().expect("GRAPHGC_SEED is not a number")],
         Err(_) => default.to_vec(),
-    }
-}
-
-/// Says which seed is running, so that it is known if the process dies, and once more if the test fails.
-#[must_use = "watches as long as it lives"]
-pub struct Replay(u64);
-
-impl Replay {
-    /// Watches over a run with this seed.
-    pub fn new(seed: u64) -> Self {
-        // Not by a macro that the test harness captures.
-        let _ = writeln!(std::io::stderr(), "seed {seed}");
-        Replay(seed)
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed with seed {0}; to see it again set GRAPHGC_SEED={0}", self.0);
-        }
     }
 }

@@ -106,6 +106,12 @@ pub enum Change {
     Refill(Shape),
 }
 
+impl<E> Default for Content<E> {
+    fn default() -> Self {
+        Content::List(Vec::new())
+    }
+}
+
 fn keyed<E>(elements: Vec<E>) -> impl Iterator<Item = (u8, E)> {
     elements.into_iter().enumerate().map(|(number, element)| ((number % usize::from(KEYS)) as u8, element))
 }

@@ -32,6 +32,8 @@ impl<F: Family> Machine<F> {
         if !self.is_open(view, place, &lock) {
             return;
         }
+        // What is taken out is not in the cell meanwhile.
+        let route = if during == During::Nothing || route != Route::Whole { route } else { Route::Guard };
         let mut out = None;
         let changes = |content: &mut Content<Any<F>>| {
             self.change_held(view, place, content, during, change, new, &mut out);
@@ -210,8 +212,8 @@ impl<F: Family> Machine<F> {
                 }
             }
             Layer::Copy => {
-                let copied = object.nested.look(true, |inner| inner.look(true, Content::clone));
-                let mut copy = F::Cell::from(copied.flatten().unwrap_or(Content::Option(None)));
+                let copied = object.nested.look(true, Lockable::copy);
+                let mut copy: F::Cell<Content<Any<F>>> = copied.flatten().unwrap_or_default();
                 out = copy.content_mut().apply(change, new);
                 out.extend(copy.into_content().into_elements());
             }

@@ -9,7 +9,7 @@ use graphgc::{GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard, GcR
 use std::mem;
 
 /// A cell for any content.
-pub trait Lockable<T: Trace>: Trace + From<T> {
+pub trait Lockable<T: Trace + Default>: Trace + From<T> + Default {
     /// Reads the content, if it can be had. `wait`: waits for other threads.
     fn look<R>(&self, wait: bool, read: impl FnOnce(&T) -> R) -> Option<R>;
     /// As above, through guards that were copied and mapped.
@@ -24,6 +24,13 @@ pub trait Lockable<T: Trace>: Trace + From<T> {
     ) -> Result<Option<R>, Held>;
     /// Exchanges the contents of two cells, if they can be had.
     fn swap_with(&self, other: &Self) -> bool;
+    /// A copy of the cell, if it can be read.
+    fn copy(&self) -> Option<Self>
+    where
+        T: Clone,
+    {
+        self.look(false, |content| Self::from(content.clone()))
+    }
     /// Forgets a guard, if it can be had.
     fn leak(&self, guard: Guard);
     /// Nobody can write, or nobody can even read, as the guard that is held says.
@@ -38,7 +45,7 @@ pub trait Lockable<T: Trace>: Trace + From<T> {
 #[derive(Debug)]
 pub struct Held;
 
-impl<T: Trace> Lockable<T> for GcRefCell<T> {
+impl<T: Trace + Default> Lockable<T> for GcRefCell<T> {
     fn look<R>(&self, _wait: bool, read: impl FnOnce(&T) -> R) -> Option<R> {
         self.try_borrow().ok().map(|guard| read(&guard))
     }
@@ -62,6 +69,12 @@ impl<T: Trace> Lockable<T> for GcRefCell<T> {
             Route::FilterMap => {
                 let guard = RefMut::filter_map(self.borrow_mut(), |_| None::<&mut T>).err().expect("there is none");
                 change(&mut RefMut::filter_map(guard, |content| Some(content)).ok().expect("there is one"))
+            }
+            Route::Whole => {
+                let mut content = self.take();
+                let result = change(&mut content);
+                drop(self.replace(content));
+                result
             }
             Route::Downgrade => {
                 let mut guard = self.borrow_mut();
@@ -89,6 +102,13 @@ impl<T: Trace> Lockable<T> for GcRefCell<T> {
         true
     }
 
+    fn copy(&self) -> Option<Self>
+    where
+        T: Clone,
+    {
+        self.try_borrow().is_ok().then(|| self.clone())
+    }
+
     fn leak(&self, guard: Guard) {
         match guard {
             Guard::Read => mem::forget(self.try_borrow()),
@@ -110,7 +130,7 @@ impl<T: Trace> Lockable<T> for GcRefCell<T> {
     }
 }
 
-impl<T: Trace> Lockable<T> for GcMutex<T> {
+impl<T: Trace + Default> Lockable<T> for GcMutex<T> {
     fn look<R>(&self, wait: bool, read: impl FnOnce(&T) -> R) -> Option<R> {
         if wait { Some(read(&self.lock())) } else { self.try_lock().map(|guard| read(&guard)) }
     }
@@ -124,6 +144,12 @@ impl<T: Trace> Lockable<T> for GcMutex<T> {
     fn change<R>(&self, route: Route, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         Some(match route {
             Route::Guard | Route::Downgrade => change(&mut self.lock()),
+            Route::Whole => {
+                let mut content = mem::take(&mut *self.lock());
+                let result = change(&mut content);
+                *self.lock() = content;
+                result
+            }
             Route::Try => change(&mut *self.try_lock()?),
             Route::Map => change(&mut GcMutexGuard::map(self.lock(), |content| content)),
             Route::FilterMap => {
@@ -166,7 +192,7 @@ impl<T: Trace> Lockable<T> for GcMutex<T> {
     }
 }
 
-impl<T: Trace> Lockable<T> for GcRwLock<T> {
+impl<T: Trace + Default> Lockable<T> for GcRwLock<T> {
     fn look<R>(&self, wait: bool, read: impl FnOnce(&T) -> R) -> Option<R> {
         if wait { Some(read(&self.read())) } else { self.try_read().map(|guard| read(&guard)) }
     }
@@ -187,6 +213,12 @@ impl<T: Trace> Lockable<T> for GcRwLock<T> {
                 let guard =
                     GcRwLockWriteGuard::filter_map(self.write(), |_| None::<&mut T>).err().expect("there is none");
                 change(&mut GcRwLockWriteGuard::filter_map(guard, |content| Some(content)).ok().expect("there is one"))
+            }
+            Route::Whole => {
+                let mut content = mem::take(&mut *self.write());
+                let result = change(&mut content);
+                *self.write() = content;
+                result
             }
             Route::Downgrade => {
                 let mut guard = self.write();

@@ -17,7 +17,7 @@ pub trait Family: Clone + 'static {
     /// Nobody else uses the objects: nothing changes by itself, and a guard may be forgotten anywhere.
     const ALONE: bool;
     /// A cell for any content.
-    type Cell<T: Trace>: Lockable<T>;
+    type Cell<T: Trace + Default>: Lockable<T>;
     /// Owner of the fields that are not traced.
     type Untraced: Trace + Deref<Target = Untraced<Self>>;
     /// What knows which objects must exist.
@@ -32,7 +32,7 @@ pub struct Local;
 
 impl Family for Local {
     const ALONE: bool = true;
-    type Cell<T: Trace> = GcRefCell<T>;
+    type Cell<T: Trace + Default> = GcRefCell<T>;
     type Untraced = Box<Untraced<Self>>;
     type Witness = Model;
 
@@ -47,7 +47,7 @@ pub struct Shared;
 
 impl Family for Shared {
     const ALONE: bool = false;
-    type Cell<T: Trace> = GcRwLock<T>;
+    type Cell<T: Trace + Default> = GcRwLock<T>;
     /// So that a ledger can see what they hold without keeping the object alive.
     type Untraced = Arc<Untraced<Self>>;
     type Witness = Ledger;

@@ -92,6 +92,8 @@ pub enum Route {
     Map,
     /// By a guard that was mapped to something that may not be there.
     FilterMap,
+    /// Taken out as a whole and put back.
+    Whole,
     /// By the guard, which then becomes one for reading where there is such a thing.
     Downgrade,
 }
