@@ -5,7 +5,7 @@ use super::{
     lock::Lockable,
     machine::{Machine, new_untraced, new_user},
     model::Access,
-    node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Node, Plain, User, Wide},
+    node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Mixed, Node, Plain, User, Wide},
     op::{At, Guard, Kind, Many, Via},
     witness::Witness,
 };
@@ -24,8 +24,13 @@ impl<F: Family> Machine<F> {
                 self.add(plain, via);
             }
             Kind::Frees => {
-                let frees = self.frees(id, shape, at, many);
-                self.add(frees, via);
+                let content = Content::new(shape, self.pick_many_of(many));
+                let (fixed, other) = (self.pick_of(at).into_iter().collect(), self.pick_of(many.1));
+                self.add(Frees { canary: Canary::new(id), content: content.into(), fixed, other }, via);
+            }
+            Kind::Mixed => {
+                let mixed = self.mixed(id, shape, at, many);
+                self.add(mixed, via);
             }
             Kind::User => {
                 let (mutex, lock) = (self.content(shape, many), self.content(next(shape), many));
@@ -81,10 +86,10 @@ impl<F: Family> Machine<F> {
         }
     }
 
-    fn frees(&self, id: u32, shape: Shape, at: At, many: Many) -> Frees<F> {
+    fn mixed(&self, id: u32, shape: Shape, at: At, many: Many) -> Mixed<F> {
         let nested = F::Cell::from(self.content(next(shape), many));
         let cells: Vec<_> = (0..many.0 % 4).map(|_| self.pick_of(at).into()).collect();
-        Frees {
+        Mixed {
             canary: Canary::new(id),
             content: self.content(shape, many).into(),
             nested: nested.into(),
@@ -103,17 +108,17 @@ impl<F: Family> Machine<F> {
         self.witness.born(inside.view(), false);
         let inside = Any::User(Gc::new(inside));
         let nothing = At(0, 0, 0, 0);
-        let mut frees = self.frees(new_id(), Shape::Boxed, nothing, Many(0, nothing));
-        frees.content = Content::new(Shape::Boxed, vec![inside]).into();
-        frees.leaked = true;
-        self.witness.born(frees.view(), false);
-        frees.content.leak(guard);
-        self.witness.set_access(frees.view().check(), 0, Access::Held(guard));
-        self.add_known(frees);
+        let mut mixed = self.mixed(new_id(), Shape::Set, nothing, Many(0, nothing));
+        mixed.content = Content::new(Shape::Set, vec![inside]).into();
+        mixed.leaked = true;
+        self.witness.born(mixed.view(), false);
+        mixed.content.leak(guard);
+        self.witness.set_access(mixed.view().check(), 0, Access::Held(guard));
+        self.add_known(mixed);
     }
 
-    fn add_known(&mut self, frees: Frees<F>) {
-        self.roots.push(Any::Frees(Gc::new(frees)));
+    fn add_known(&mut self, mixed: Mixed<F>) {
+        self.roots.push(Any::Mixed(Gc::new(mixed)));
     }
 
     fn allocate_wide(&mut self, id: u32, via: Via, at: At, many: Many, length: usize) {
@@ -137,8 +142,8 @@ fn next(shape: Shape) -> Shape {
         Shape::Tree => Shape::Linked,
         Shape::Linked => Shape::Heap,
         Shape::Heap => Shape::Option,
-        Shape::Option => Shape::Boxed,
-        Shape::Boxed => Shape::Pair,
+        Shape::Option => Shape::Set,
+        Shape::Set => Shape::Pair,
         Shape::Pair => Shape::List,
     }
 }

@@ -5,7 +5,7 @@ use arbitrary::Arbitrary;
 use graphgc::Trace;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BinaryHeap, HashMap, LinkedList, VecDeque, binary_heap::PeekMut},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, LinkedList, VecDeque, binary_heap::PeekMut},
     mem,
 };
 
@@ -45,8 +45,8 @@ pub enum Content<E> {
     Heap(BinaryHeap<E>),
     /// One or none.
     Option(Option<E>),
-    /// One or none, on std's heap.
-    Boxed(Option<Box<E>>),
+    /// Each once, sorted.
+    Set(BTreeSet<E>),
     /// Arrays and tuples.
     Pair([Option<E>; 2], (Option<E>, Option<E>)),
     /// A vector of places that may be empty. Only in the model: it stands for a vector of cells.
@@ -64,7 +64,7 @@ pub enum Shape {
     Linked,
     Heap,
     Option,
-    Boxed,
+    Set,
     Pair,
 }
 
@@ -136,7 +136,7 @@ impl<E: Element> Content<E> {
             Shape::Linked => Content::Linked(iter.collect()),
             Shape::Heap => Content::Heap(iter.collect()),
             Shape::Option => Content::Option(iter.next()),
-            Shape::Boxed => Content::Boxed(iter.next().map(Box::new)),
+            Shape::Set => Content::Set(iter.collect()),
             Shape::Pair => Content::Pair([iter.next(), iter.next()], (iter.next(), iter.next())),
         }
     }
@@ -150,7 +150,7 @@ impl<E: Element> Content<E> {
             Content::Linked(_) => Shape::Linked,
             Content::Heap(_) => Shape::Heap,
             Content::Option(_) => Shape::Option,
-            Content::Boxed(_) => Shape::Boxed,
+            Content::Set(_) => Shape::Set,
             Content::Pair(..) => Shape::Pair,
             Content::Slots(_) => unreachable!("changed as cells only"),
         }
@@ -166,7 +166,7 @@ impl<E: Element> Content<E> {
             Content::Linked(list) => list.into_iter().collect(),
             Content::Heap(heap) => heap.into_sorted_vec(),
             Content::Option(option) => option.into_iter().collect(),
-            Content::Boxed(option) => option.map(|boxed| *boxed).into_iter().collect(),
+            Content::Set(set) => set.into_iter().collect(),
             Content::Pair(array, (one, other)) => array.into_iter().chain([one, other]).flatten().collect(),
             Content::Slots(slots) => slots.into_iter().flatten().collect(),
         }
@@ -182,7 +182,7 @@ impl<E: Element> Content<E> {
             Content::Linked(list) => Box::new(list.iter()),
             Content::Heap(heap) => Box::new(heap.iter()),
             Content::Option(option) => Box::new(option.iter()),
-            Content::Boxed(option) => Box::new(option.iter().map(|boxed| &**boxed)),
+            Content::Set(set) => Box::new(set.iter()),
             Content::Pair(array, (one, other)) => Box::new(array.iter().chain([one, other]).flatten()),
             Content::Slots(slots) => Box::new(slots.iter().flatten()),
         }
@@ -199,7 +199,7 @@ impl<E: Element> Content<E> {
             Content::Linked(list) => list.iter().nth(within(list.len())),
             Content::Heap(heap) => heap.iter().nth(within(heap.len())),
             Content::Option(option) => option.as_ref(),
-            Content::Boxed(option) => option.as_deref(),
+            Content::Set(set) => set.iter().nth(within(set.len())),
             Content::Pair(array, (one, other)) => [&array[0], &array[1], one, other][index % 4].as_ref(),
             Content::Slots(slots) => slots.get(within(slots.len()))?.as_ref(),
         }
@@ -213,9 +213,8 @@ impl<E: Element> Content<E> {
             Content::Map(map) => map.get_mut(&0),
             Content::Tree(tree) => tree.values_mut().next_back(),
             Content::Linked(list) => list.front_mut(),
-            Content::Heap(_) | Content::Slots(_) => None,
+            Content::Heap(_) | Content::Set(_) | Content::Slots(_) => None,
             Content::Option(option) => option.as_mut(),
-            Content::Boxed(option) => option.as_deref_mut(),
             Content::Pair(array, (one, other)) => array.iter_mut().chain([one, other]).flatten().next(),
         }
     }
@@ -242,18 +241,23 @@ impl<E: Element> Content<E> {
 
     /// The model of this content.
     pub fn model(&self) -> Content<u32> {
-        let id = |it: &Option<E>| it.as_ref().map(E::id);
+        self.clone().map(|it| it.id())
+    }
+
+    /// The same content of other elements in the same order.
+    pub fn map<T: Element>(self, of: impl Fn(E) -> T) -> Content<T> {
+        let option = |it: Option<E>| it.map(&of);
         match self {
-            Content::List(list) => Content::List(list.iter().map(E::id).collect()),
-            Content::Deque(deque) => Content::Deque(deque.iter().map(E::id).collect()),
-            Content::Map(map) => Content::Map(map.iter().map(|(key, it)| (*key, it.id())).collect()),
-            Content::Tree(tree) => Content::Tree(tree.iter().map(|(key, it)| (*key, it.id())).collect()),
-            Content::Linked(list) => Content::Linked(list.iter().map(E::id).collect()),
-            Content::Heap(heap) => Content::Heap(heap.iter().map(E::id).collect::<Vec<_>>().into()),
-            Content::Option(option) => Content::Option(id(option)),
-            Content::Boxed(option) => Content::Boxed(option.as_ref().map(|it| Box::new(it.id()))),
-            Content::Pair(array, (one, other)) => Content::Pair([id(&array[0]), id(&array[1])], (id(one), id(other))),
-            Content::Slots(slots) => Content::Slots(slots.iter().map(id).collect()),
+            Content::List(list) => Content::List(list.into_iter().map(of).collect()),
+            Content::Deque(deque) => Content::Deque(deque.into_iter().map(of).collect()),
+            Content::Map(map) => Content::Map(map.into_iter().map(|(key, it)| (key, of(it))).collect()),
+            Content::Tree(tree) => Content::Tree(tree.into_iter().map(|(key, it)| (key, of(it))).collect()),
+            Content::Linked(list) => Content::Linked(list.into_iter().map(of).collect()),
+            Content::Heap(heap) => Content::Heap(heap.into_vec().into_iter().map(of).collect::<Vec<_>>().into()),
+            Content::Option(it) => Content::Option(option(it)),
+            Content::Set(set) => Content::Set(set.into_iter().map(of).collect()),
+            Content::Pair(array, (one, other)) => Content::Pair(array.map(&option), (option(one), option(other))),
+            Content::Slots(slots) => Content::Slots(slots.into_iter().map(option).collect()),
         }
     }
 
@@ -278,7 +282,7 @@ impl<E: Element> Content<E> {
             Content::Linked(list) => change_linked(list, change, new),
             Content::Heap(heap) => change_heap(heap, change, new),
             Content::Option(option) => change_option(option, change, new),
-            Content::Boxed(option) => change_boxed(option, change, new),
+            Content::Set(set) => change_set(set, change, new),
             Content::Pair(array, (one, other)) => match change {
                 Change::Put(index) if index % 4 < 2 => change_option(&mut array[usize::from(index % 2)], change, new),
                 Change::Put(index) if index % 4 == 2 => change_option(one, change, new),
@@ -523,18 +527,30 @@ fn change_option<E>(option: &mut Option<E>, change: Change, new: Vec<E>) -> Vec<
     .collect()
 }
 
-fn change_boxed<E>(option: &mut Option<Box<E>>, change: Change, new: Vec<E>) -> Vec<E> {
-    match (change, option.as_deref_mut(), new.into_iter().next()) {
-        // The box stays, what is in it does not.
-        (Change::Put(_), Some(inside), Some(new)) => vec![mem::replace(inside, new)],
-        (Change::Clear, ..) => {
-            *option = None;
-            Vec::new()
+fn change_set<E: Element>(set: &mut BTreeSet<E>, change: Change, new: Vec<E>) -> Vec<E> {
+    let at = |set: &BTreeSet<E>, index| set.iter().nth(within(index, set.len())).cloned();
+    let mut out = Vec::new();
+    match change {
+        Change::Add => set.extend(new),
+        Change::AddFirst => out.extend(new.into_iter().filter_map(|new| set.replace(new))),
+        Change::Pop => out.extend(set.pop_last()),
+        Change::PopFirst => out.extend(set.pop_first()),
+        Change::Remove(index) | Change::SwapRemove(index) => {
+            out.extend(at(set, index).and_then(|element| set.take(&element)));
         }
-        (Change::Reverse | Change::Rotate(_), ..) => Vec::new(),
-        (Change::Add | Change::AddFirst | Change::Put(_), _, new) => {
-            mem::replace(option, new.map(Box::new)).map(|boxed| *boxed).into_iter().collect()
+        Change::Put(_) => {
+            out.extend(set.pop_first());
+            set.extend(new.into_iter().next());
         }
-        _ => option.take().map(|boxed| *boxed).into_iter().collect(),
+        Change::Drain(index) | Change::Split(index) => {
+            out.extend(at(set, index).into_iter().flat_map(|element| set.split_off(&element)));
+        }
+        Change::Retain => set.retain(every_other()),
+        Change::Clear => set.clear(),
+        _ => {}
     }
+    while set.len() > MOST_ELEMENTS {
+        out.extend(set.pop_last());
+    }
+    out
 }

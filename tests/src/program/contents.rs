@@ -1,15 +1,16 @@
 //! Changing what is in lock-type cells, by every route; nested cells, fields that are not traced, and guards that are forgotten.
 
 use super::{
-    content::{Change, Content, Shape},
+    content::{Change, Content, Element, Shape},
     lock::Lockable,
     machine::{Machine, Target, ids},
     model::Access,
-    node::{Any, Family, Frees, Node, User, View},
+    node::{Any, Family, Frees, Mixed, Node, Plain, User, View},
     op::{At, During, EdgeChange, Guard, Layer, Many, Route},
     panics::{Wanted, panic_quietly},
     witness::Witness,
 };
+use graphgc::Gc;
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -107,6 +108,23 @@ impl<F: Family> Machine<F> {
         self.witness.hold(Vec::new());
     }
 
+    pub(super) fn change_typed(&mut self, at: At, route: Route, change: Change, new: Many) {
+        let Some(object) = self.pick_of::<Frees<F>>(at) else { return };
+        let new: Vec<Gc<Plain<F>>> = self.pick_many_of(new);
+        let id = object.view().check();
+        let changed = object.content.change(route, |content| {
+            let new_ids = new.iter().map(Element::id).collect();
+            let out = content.apply(change, new);
+            self.witness.note(id, 0, |model| {
+                let expected = model.apply(change, new_ids);
+                assert_eq!(out.iter().map(Element::id).collect::<Vec<_>>(), expected, "what came out of object {id}");
+            });
+            out
+        });
+        assert!(changed.is_some() || !F::ALONE, "nobody holds the cell of object {id}");
+        self.receive(changed.into_iter().flatten().map(Any::Plain));
+    }
+
     pub(super) fn change_element(&mut self, at: At, number: u8, new: At) {
         let (Some(target), Some(new)) = (self.target(at), self.pick(new)) else { return };
         let view = target.view();
@@ -172,8 +190,8 @@ impl<F: Family> Machine<F> {
     }
 
     pub(super) fn change_nested(&mut self, at: At, layer: Layer, change: Change, new: Many) {
-        let Some(object) = self.pick_of::<Frees<F>>(at) else { return };
-        let other = self.pick_of::<Frees<F>>(new.1);
+        let Some(object) = self.pick_of::<Mixed<F>>(at) else { return };
+        let other = self.pick_of::<Mixed<F>>(new.1);
         let new = self.pick_many(new);
         let id = object.view().check();
         let mut out = Vec::new();

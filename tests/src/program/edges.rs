@@ -4,7 +4,7 @@ use super::{
     content::{Content, MOST_ELEMENTS},
     lock::Lockable,
     machine::Machine,
-    node::{Any, EdgeCell, Family, Frees, Node, Plain, View},
+    node::{Any, EdgeCell, Family, Mixed, Node, Plain, View},
     op::{At, CellsChange, EdgeChange, Route},
     witness::Witness,
 };
@@ -31,7 +31,7 @@ impl<F: Family> Machine<F> {
                 let index = index % it.cells.len();
                 self.change_edge(&it.cells[index], id, 2, index, change, new);
             }
-            View::Frees(_) | View::Wide(_) => {}
+            View::Frees(_) | View::Mixed(_) | View::Wide(_) => {}
         }
     }
 
@@ -148,7 +148,7 @@ impl<F: Family> Machine<F> {
     }
 
     pub(super) fn change_cells(&mut self, at: At, change: CellsChange, index: u8, new: At) {
-        let Some(object) = self.pick_of::<Frees<F>>(at) else { return };
+        let Some(object) = self.pick_of::<Mixed<F>>(at) else { return };
         let new = self.pick_of::<Plain<F>>(new);
         let new_id = new.as_ref().map(|it| it.view().check());
         let id = object.view().check();

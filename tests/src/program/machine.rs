@@ -4,7 +4,7 @@ use super::{
     content::{Content, Shape},
     lock::CellRef,
     model::Access,
-    node::{Any, Family, Frees, Node, Untraced, User, View},
+    node::{Any, Family, Mixed, Node, Untraced, User, View},
     op::{At, Guard, Many, Op},
     witness::Witness,
 };
@@ -92,6 +92,7 @@ impl<F: Family> Machine<F> {
             Op::Content(at, number, route, during, change, new) => {
                 self.change_some_content(at, number, route, during, change, new);
             }
+            Op::Typed(at, route, change, new) => self.change_typed(at, route, change, new),
             Op::Element(at, number, new) => self.change_element(at, number, new),
             Op::Look(at, number, during) => self.look(at, number, during),
             Op::Swap(at, number, other, other_number) => self.swap(at, number, other, other_number),
@@ -170,6 +171,10 @@ impl<F: Family> Machine<F> {
         (0..count % 5).filter_map(|number| self.pick(at(number))).collect()
     }
 
+    pub(super) fn pick_many_of<T: Node<F>>(&self, many: Many) -> Vec<Gc<T>> {
+        self.pick_many(many).iter().filter_map(T::of).cloned().collect()
+    }
+
     /// Follows an edge, comparing what is there with what must be there.
     pub(super) fn step(&self, from: View<'_, F>, step: usize) -> Option<Any<F>> {
         let (place, index) = (step % from.places(), step / from.places());
@@ -189,7 +194,7 @@ impl<F: Family> Machine<F> {
 
     /// Whether a guard that others hold will be given up.
     pub(super) fn may_wait(&self, view: View<'_, F>, place: usize) -> bool {
-        !F::ALONE && !matches!((view, place), (View::Frees(Frees { leaked: true, .. }), 0))
+        !F::ALONE && !matches!((view, place), (View::Mixed(Mixed { leaked: true, .. }), 0))
     }
 
     /// Whether a place can be opened for writing; if not, checks that it cannot.

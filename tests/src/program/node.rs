@@ -67,6 +67,7 @@ pub type EdgeCell<T> = GcCell<Option<Gc<T>>>;
 pub enum Any<F: Family> {
     Plain(Gc<Plain<F>>),
     Frees(Gc<Frees<F>>),
+    Mixed(Gc<Mixed<F>>),
     User(Gc<User<F>>),
     Large(Gc<Large<F>>),
     LargePlain(Gc<LargePlain<F>>),
@@ -91,6 +92,16 @@ pub struct Plain<F: Family> {
 #[derive(Trace)]
 #[trace(bound = "F: Family")]
 pub struct Frees<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) content: F::Cell<Content<Gc<Plain<F>>>>,
+    pub(super) fixed: Vec<Gc<User<F>>>,
+    pub(super) other: Option<Gc<Plain<F>>>,
+}
+
+/// Containers of elements of a type that derives `Trace`, whose drop nobody knows.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Mixed<F: Family> {
     pub(super) canary: Canary,
     pub(super) content: F::Cell<Content<Any<F>>>,
     pub(super) nested: F::Cell<F::Cell<Content<Any<F>>>>,
@@ -193,6 +204,7 @@ pub struct Wide<F: Family> {
 pub enum View<'a, F: Family> {
     Plain(&'a Plain<F>),
     Frees(&'a Frees<F>),
+    Mixed(&'a Mixed<F>),
     User(&'a User<F>),
     Large(&'a Large<F>),
     LargePlain(&'a LargePlain<F>),
@@ -244,7 +256,7 @@ macro_rules! nodes {
     };
 }
 
-nodes!(Plain Frees User Large LargePlain Aligned Bomb Wide);
+nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide);
 
 #[track_caller]
 fn same(one: u32, other: u32) -> u32 {
@@ -260,30 +272,43 @@ impl<F: Family> Any<F> {
     }
 }
 
+macro_rules! ordered_by_id {
+    ($name:ident) => {
+        impl<F: Family> PartialEq for $name<F> {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other) == Ordering::Equal
+            }
+        }
+
+        impl<F: Family> Eq for $name<F> {}
+
+        impl<F: Family> PartialOrd for $name<F> {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl<F: Family> Ord for $name<F> {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.view().check().cmp(&other.view().check())
+            }
+        }
+    };
+}
+
+ordered_by_id!(Any);
+ordered_by_id!(Plain);
+
+impl<F: Family> Element for Gc<Plain<F>> {
+    fn id(&self) -> u32 {
+        self.view().check()
+    }
+}
+
 impl<F: Family> Element for Any<F> {
     #[track_caller]
     fn id(&self) -> u32 {
         self.check()
-    }
-}
-
-impl<F: Family> PartialEq for Any<F> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<F: Family> Eq for Any<F> {}
-
-impl<F: Family> PartialOrd for Any<F> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<F: Family> Ord for Any<F> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.check().cmp(&other.check())
     }
 }
 
@@ -305,6 +330,7 @@ impl<'a, F: Family> View<'a, F> {
         match self {
             View::Plain(it) => same(it.canary.check(), it.tail.check()),
             View::Frees(it) => it.canary.check(),
+            View::Mixed(it) => it.canary.check(),
             View::User(it) => it.leaf.check(),
             View::Large(it) => filled(&it.filler, same(it.leaf.check(), it.tail.check())),
             View::LargePlain(it) => filled(&it.filler, same(it.canary.check(), it.tail.check())),
@@ -322,6 +348,7 @@ impl<'a, F: Family> View<'a, F> {
         match self {
             View::Plain(_) => Kind::Plain,
             View::Frees(_) => Kind::Frees,
+            View::Mixed(_) => Kind::Mixed,
             View::User(_) => Kind::User,
             View::Large(_) => Kind::Large,
             View::LargePlain(_) => Kind::LargePlain,
@@ -335,9 +362,9 @@ impl<'a, F: Family> View<'a, F> {
     pub fn places(self) -> usize {
         match self {
             View::Plain(_) => 4,
-            View::Frees(_) => 5,
+            View::Mixed(_) => 5,
             View::User(_) => 6,
-            View::Wide(_) => 3,
+            View::Frees(_) | View::Wide(_) => 3,
             View::Large(_) | View::LargePlain(_) | View::Aligned(_) | View::Bomb(_) => 2,
         }
     }
@@ -354,10 +381,15 @@ impl<'a, F: Family> View<'a, F> {
             (View::Plain(it), 1) => edge(&it.next),
             (View::Plain(it), 2) => it.always.as_ref().map(|cell| Any::Plain(cell.get())),
             (View::Plain(it), _) => edge(&it.user),
-            (View::Frees(it), 1) => return it.nested.look(wait, |inner| inner.look(wait, of)).flatten(),
-            (View::Frees(it), 2) => return it.cells.look(wait, |cells| slot(cells)),
-            (View::Frees(it), 3) => of(&it.fixed),
-            (View::Frees(it), _) => it.boxed.as_deref().cloned(),
+            (View::Frees(it), 0) => {
+                return it.content.look(wait, |content| content.nth(index).cloned().map(Any::Plain));
+            }
+            (View::Frees(it), 1) => it.fixed.get(index % it.fixed.len().max(1)).cloned().map(Any::User),
+            (View::Frees(it), _) => it.other.clone().map(Any::Plain),
+            (View::Mixed(it), 1) => return it.nested.look(wait, |inner| inner.look(wait, of)).flatten(),
+            (View::Mixed(it), 2) => return it.cells.look(wait, |cells| slot(cells)),
+            (View::Mixed(it), 3) => of(&it.fixed),
+            (View::Mixed(it), _) => it.boxed.as_deref().cloned(),
             (View::User(it), 2) => edge(&it.cell),
             (View::User(it), 4) => it.untraced.fixed.clone(),
             (View::User(it), _) => edge(&it.untraced.cell),
@@ -378,9 +410,11 @@ impl<'a, F: Family> View<'a, F> {
             return lock.read(false, Content::clone);
         }
         match (self, place) {
-            (View::Frees(it), 1) => it.nested.look(false, |inner| inner.look(false, Content::clone)).flatten(),
-            (View::Frees(it), 2) => it.cells.look(false, |cells| slots(cells)),
-            (View::Frees(it), 3) => Some(it.fixed.clone()),
+            (View::Frees(it), 0) => it.content.look(false, |content| content.clone().map(Any::Plain)),
+            (View::Frees(it), 1) => Some(Content::List(it.fixed.iter().cloned().map(Any::User).collect())),
+            (View::Mixed(it), 1) => it.nested.look(false, |inner| inner.look(false, Content::clone)).flatten(),
+            (View::Mixed(it), 2) => it.cells.look(false, |cells| slots(cells)),
+            (View::Mixed(it), 3) => Some(it.fixed.clone()),
             (View::Wide(it), 0) => Some(Content::List(it.fixed.clone())),
             (View::Wide(it), 2) => Some(slots(&it.cells)),
             _ => self.nth(place, 0, false).map(Content::Option),
@@ -390,7 +424,7 @@ impl<'a, F: Family> View<'a, F> {
     /// The lock-type cell at this place.
     pub fn lock_at(self, place: usize) -> Option<CellRef<'a, F>> {
         Some(match (self, place) {
-            (View::Frees(it), 0) => CellRef::Cell(&it.content),
+            (View::Mixed(it), 0) => CellRef::Cell(&it.content),
             (View::User(it), 0) => CellRef::Mutex(&it.mutex),
             (View::User(it), 1) => CellRef::Lock(&it.lock),
             (View::User(it), 3) => CellRef::Cell(&it.untraced.content),
@@ -414,4 +448,28 @@ impl<'a, F: Family> View<'a, F> {
 /// Whether the drop of such an object is counted.
 pub fn has_leaf(kind: Kind) -> bool {
     matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphgc::__private::{DropKind, facts_of};
+
+    /// Else the sweeping of some kind of span would be tested by no program.
+    fn every_kind_of_drop<F: Family>() {
+        assert!(matches!(facts_of::<Plain<F>>().drop, DropKind::None));
+        assert!(matches!(facts_of::<LargePlain<F>>().drop, DropKind::None));
+        assert!(matches!(facts_of::<Frees<F>>().drop, DropKind::Frees));
+        assert!(matches!(facts_of::<Mixed<F>>().drop, DropKind::User));
+        assert!(matches!(facts_of::<User<F>>().drop, DropKind::User));
+        assert!(matches!(facts_of::<Large<F>>().drop, DropKind::User));
+        assert!(matches!(facts_of::<Aligned<F>>().drop, DropKind::User));
+        assert!(matches!(facts_of::<Bomb<F>>().drop, DropKind::User));
+    }
+
+    #[test]
+    fn there_are_objects_of_every_kind_of_drop() {
+        every_kind_of_drop::<Local>();
+        every_kind_of_drop::<Shared>();
+    }
 }

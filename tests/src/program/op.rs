@@ -35,6 +35,8 @@ pub enum Kind {
     Plain,
     /// Owns memory of std's containers, but nothing that runs users' code.
     Frees,
+    /// Containers of elements of any type, nested cells, and a vector of cells.
+    Mixed,
     /// Has a user's drop, locks for threads, and fields that are not traced.
     User,
     /// Larger than any size class.
@@ -190,6 +192,8 @@ pub enum Op {
     Edge(At, u8, EdgeChange, At),
     /// The content of a lock-type cell is changed.
     Content(At, u8, Route, During, Change, Many),
+    /// The content of a lock-type cell for handles of one type is changed.
+    Typed(At, Route, Change, Many),
     /// One element of a lock-type cell is exchanged through a guard of it alone.
     Element(At, u8, At),
     /// A lock-type cell is read, by guards of all kinds.
@@ -216,8 +220,9 @@ impl<'a> Arbitrary<'a> for Kind {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u.int_in_range(0..=999u16)? {
             0..440 => Kind::Plain,
-            440..690 => Kind::Frees,
-            690..930 => Kind::User,
+            440..570 => Kind::Frees,
+            570..730 => Kind::Mixed,
+            730..930 => Kind::User,
             930..942 => Kind::Large,
             942..955 => Kind::LargePlain,
             955..978 => Kind::Aligned,
@@ -248,7 +253,8 @@ impl<'a> Arbitrary<'a> for Op {
         Ok(match u.int_in_range(0..=9999u16)? {
             0..3000 => of!(New 1 2 3 4 5),
             3000..4300 => of!(Edge 1 2 3 4),
-            4300..6100 => of!(Content 1 2 3 4 5 6),
+            4300..5700 => of!(Content 1 2 3 4 5 6),
+            5700..6100 => of!(Typed 1 2 3 4),
             6100..6250 => of!(Element 1 2 3),
             6250..6400 => of!(Look 1 2 3),
             6400..6550 => of!(Swap 1 2 3 4),

@@ -66,7 +66,7 @@ impl Witness<Shared> for Ledger {
         }
         match view {
             View::User(it) if !outside => self.holds(id, Holds::Fields(Arc::downgrade(&it.untraced))),
-            View::Frees(it) if it.leaked => {
+            View::Mixed(it) if it.leaked => {
                 let held = view.read(0).expect("the guard is forgotten later").into_elements();
                 held.iter().for_each(|it| self.holds(id, Holds::Leaked(it.check())));
             }
