@@ -233,6 +233,7 @@ pub fn shrink(test: &str, raw: Raw, variables: &[(&str, &str)]) -> Option<Failur
         end: Instant::now() + PATIENCE,
     };
     if !shrinker.confirm() {
+        fs::remove_file(&shrinker.file).expect("the program was written");
         return None;
     }
     shrinker.shrink();
