@@ -88,7 +88,7 @@ impl<F: Family> Machine<F> {
             }
             EdgeChange::Exchange => {
                 let current = cell.get();
-                let result = cell.compare_exchange(&current, new);
+                let result = cell.replace_if(&current, new);
                 is_alone(result.is_ok());
                 match result {
                     Ok(out) => {
@@ -99,7 +99,7 @@ impl<F: Family> Machine<F> {
                     Err(refused) => refused,
                 }
             }
-            EdgeChange::ExchangeOther => match cell.compare_exchange(&new, None) {
+            EdgeChange::ExchangeOther => match cell.replace_if(&new, None) {
                 Ok(out) => {
                     assert_eq!(id_of(&out), new_id, "what is exchanged is what was expected");
                     put(&mut self.witness, None, Some(new_id));
@@ -133,7 +133,7 @@ impl<F: Family> Machine<F> {
                 cell.set(new);
                 None
             }
-            EdgeChange::Exchange => match cell.compare_exchange(&cell.get(), new) {
+            EdgeChange::Exchange => match cell.replace_if(&cell.get(), new) {
                 Ok(out) => Some(out),
                 Err(refused) => {
                     assert!(!F::ALONE, "nobody else changes the cell");
