@@ -1,0 +1,478 @@
+//! What the collector does: the stops, the root scan, the marker, the weak pass, the sweep. And filtering, which is a mutator's
+//! work but comes when a buffer is full, that is to say at any time.
+
+use super::{
+    play::Play,
+    rules::Rule,
+    scenario::Nested,
+    state::{Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, Set, THREADS},
+};
+
+/// A step of the collector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    S1,
+    /// The root scan processes this entry.
+    Scan(Id),
+    /// Clears the bit of an entry that it read as 0 before.
+    ClearBit,
+    /// R: the last entry has been processed; the pins held now are noted.
+    R,
+    /// Takes a grey object and traces its plain fields.
+    Trace(Id),
+    TraceEdge,
+    EnterLock,
+    /// Visits the next handle or cell in the content.
+    Visit,
+    Leave,
+    SetFlag,
+    GiveUp,
+    CountBack,
+    S2,
+    /// Looks at this W, and clears it if its target is white.
+    Clear(Id),
+    /// Sees this thread inactive.
+    SeeInactive(u8),
+    BeginSweeping,
+    /// Sweeps the next dead object, or finds none left.
+    Sweep,
+    /// The thread's buffer (or the marker's) is full, and this entry's turn comes.
+    Filter(u8, Id),
+}
+
+impl Play<'_> {
+    fn peek_color(&self, id: Id) -> Color {
+        self.state.objects[usize::from(id)].color
+    }
+
+    fn is_white(&self, id: Id) -> bool {
+        self.peek_color(id) == Color::White
+    }
+
+    /// All steps that the collector can take.
+    pub(crate) fn turns(&self, turns: &mut Vec<Turn>) {
+        self.cycle_turns(turns);
+        if self.state.phase.is_marking() {
+            self.marker_turns(turns);
+        }
+        if self.scenario.filter {
+            self.filter_turns(turns);
+        }
+    }
+
+    fn cycle_turns(&self, turns: &mut Vec<Turn>) {
+        let state = &*self.state;
+        match state.phase {
+            Phase::Off if state.cycles_left > 0 && self.may_stop() => turns.push(Turn::S1),
+            Phase::Off => {}
+            Phase::Scanning => {
+                if state.marker == Marker::Idle {
+                    turns.extend(state.taken.iter().map(Turn::Scan));
+                    if state.taken.is_empty() || !self.keeps(Rule::EntriesTakenProcessedBeforeR) {
+                        turns.push(Turn::R);
+                    }
+                }
+            }
+            Phase::Marking => {
+                if !self.keeps(Rule::EntriesTakenProcessedBeforeR) && state.marker == Marker::Idle {
+                    turns.extend(state.taken.iter().map(Turn::Scan));
+                }
+                if !self.keeps(Rule::ClearAfterS2) {
+                    turns.extend(self.heap().filter(|&w| self.has_white_target(w)).map(Turn::Clear));
+                }
+                if self.may_end_marking() {
+                    turns.push(Turn::S2);
+                }
+            }
+            Phase::Clearing => {
+                turns.extend(state.pending.iter().map(Turn::Clear));
+                if state.pending.is_empty() || !self.keeps(Rule::ClearBeforeSweep) {
+                    turns.push(Turn::BeginSweeping);
+                }
+            }
+            Phase::Handshake => {
+                turns.extend(state.pending.iter().filter(|&thread| !self.in_operation(thread)).map(Turn::SeeInactive));
+            }
+            Phase::Sweeping => turns.push(Turn::Sweep),
+        }
+    }
+
+    fn marker_turns(&self, turns: &mut Vec<Turn>) {
+        match self.state.marker {
+            Marker::Idle => {
+                turns.extend(self.heap().filter(|&id| self.peek_color(id) == Color::Grey).map(Turn::Trace));
+            }
+            Marker::ClearingBit(_) => turns.push(Turn::ClearBit),
+            Marker::AtEdge(_) => turns.push(Turn::TraceEdge),
+            Marker::AtLock(_) => turns.push(Turn::EnterLock),
+            Marker::Inside { walked, .. } => {
+                turns.push(if walked < 2 { Turn::Visit } else { Turn::Leave });
+                if self.scenario.give_up {
+                    turns.push(Turn::GiveUp);
+                }
+            }
+            Marker::Back { .. } => turns.push(Turn::CountBack),
+            Marker::Flagging(_) => turns.push(Turn::SetFlag),
+        }
+    }
+
+    fn filter_turns(&self, turns: &mut Vec<Turn>) {
+        for buffer in 0..=MARKER as u8 {
+            // A buffer that is full is one in whose owner's operation something is being logged.
+            if usize::from(buffer) == MARKER || self.may_filter(buffer) {
+                let entries = self.state.buffers[usize::from(buffer)];
+                turns.extend(entries.iter().map(|id| Turn::Filter(buffer, id)));
+            }
+        }
+    }
+
+    fn may_stop(&self) -> bool {
+        !self.keeps(Rule::StopsWaitForOperations) || (0..THREADS as u8).all(|thread| !self.in_operation(thread))
+    }
+
+    fn may_end_marking(&self) -> bool {
+        let state = &*self.state;
+        let grey = self.heap().any(|id| self.peek_color(id) == Color::Grey);
+        let releasing = self.heap().any(|id| state.objects[usize::from(id)].lock.held == Held::Releasing);
+        let pins = state.threads.iter().any(|thread| thread.pin == Pin::Awaited);
+        self.may_stop()
+            && !(grey && self.keeps(Rule::S2ChecksGreyEmpty))
+            && !(state.marker != Marker::Idle && self.keeps(Rule::S2ChecksMarkerHoldsNothing))
+            && !(releasing && self.keeps(Rule::S2WaitsForReleasing))
+            && !(pins && self.keeps(Rule::S2WaitsForPins))
+    }
+
+    fn has_white_target(&self, w: Id) -> bool {
+        self.state.objects[usize::from(w)].target.is_some_and(|target| self.is_white(target))
+    }
+
+    /// The collector takes a step.
+    pub(crate) fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::S1 => self.begin_marking(),
+            Turn::Scan(id) => self.scan(id),
+            Turn::ClearBit => {
+                if let Marker::ClearingBit(id) = std::mem::take(&mut self.state.marker) {
+                    self.object(id).in_log = false;
+                }
+            }
+            Turn::R => {
+                self.state.phase = Phase::Marking;
+                if self.keeps(Rule::PinsNotedAtR) {
+                    self.note_pins();
+                }
+            }
+            Turn::Trace(id) => self.trace(id),
+            Turn::TraceEdge => self.trace_edge(),
+            Turn::EnterLock => self.enter_lock(),
+            Turn::Visit => self.visit(),
+            Turn::Leave => self.leave(),
+            Turn::SetFlag => {
+                if let Marker::Flagging(owner) = std::mem::take(&mut self.state.marker) {
+                    self.object(owner).lock.claimed = true;
+                }
+            }
+            Turn::GiveUp => self.give_up(),
+            Turn::CountBack => self.count_back(),
+            Turn::S2 => self.end_marking(),
+            Turn::Clear(w) => self.clear(w),
+            Turn::SeeInactive(thread) => {
+                self.state.pending.remove(thread);
+                if self.state.pending.is_empty() {
+                    self.state.phase = Phase::Sweeping;
+                }
+            }
+            Turn::BeginSweeping => self.end_clearing(),
+            Turn::Sweep => self.sweep(),
+            Turn::Filter(buffer, id) => self.filter(buffer, id),
+        }
+    }
+
+    fn begin_marking(&mut self) {
+        for object in &mut self.state.objects {
+            object.color = Color::White;
+            object.swept = false;
+        }
+        let mut taken = Set::default();
+        if self.keeps(Rule::TakeTheLogAtS1) {
+            taken = std::mem::take(&mut self.state.log);
+        }
+        if self.keeps(Rule::TakeBuffersAtS1) {
+            let buffers = std::mem::take(&mut self.state.buffers);
+            taken.0 |= buffers.iter().fold(0, |all, buffer| all | buffer.0);
+        }
+        self.state.taken = taken;
+        self.state.phase = Phase::Scanning;
+        self.state.quiet = (self.state.quiet + 1).min(self.scenario.latency);
+        if !self.keeps(Rule::PinsNotedAtR) {
+            self.note_pins();
+        }
+    }
+
+    fn note_pins(&mut self) {
+        for thread in self.state.threads.iter_mut().filter(|thread| thread.pin != Pin::No) {
+            thread.pin = Pin::Awaited;
+        }
+    }
+
+    fn scan(&mut self, id: Id) {
+        self.state.taken.remove(id);
+        if !self.touch(id) {
+            return;
+        }
+        if self.object(id).count > 0 || !self.keeps(Rule::ScanDropsZero) {
+            if self.keeps(Rule::ScanShades) {
+                self.shade(id);
+            }
+            if self.keeps(Rule::ScanKeepsPositive) {
+                self.object(id).in_log = true;
+                self.state.log.add(id);
+            }
+        } else if self.object(id).in_log && self.keeps(Rule::ScanClearsTheBit) {
+            if self.keeps(Rule::ScanComparesAndSwaps) {
+                self.object(id).in_log = false;
+            } else {
+                self.state.marker = Marker::ClearingBit(id);
+            }
+        }
+    }
+
+    fn filter(&mut self, buffer: u8, id: Id) {
+        self.state.buffers[usize::from(buffer)].remove(id);
+        if !self.touch(id) {
+            return;
+        }
+        let Object { count, in_log, .. } = *self.object(id);
+        if count == 0 || in_log || !self.keeps(Rule::FilterKeepsPositive) {
+            return;
+        }
+        if !self.keeps(Rule::FilterComparesAndSwaps) && usize::from(buffer) < THREADS {
+            self.filter_without_swap(buffer, id, count);
+            return;
+        }
+        self.object(id).in_log = self.keeps(Rule::FilterSetsTheBit);
+        self.state.log.add(id);
+    }
+
+    // Marking.
+
+    /// Begins to trace an object: its plain fields, and its W.
+    fn trace(&mut self, id: Id) {
+        let Object { plain, w, .. } = *self.object(id);
+        plain.into_iter().for_each(|target| self.shade(target));
+        if self.keeps(Rule::WKeptByMarkedTarget) {
+            w.into_iter().for_each(|w| self.shade(w));
+        }
+        let shape = self.scenario.shapes[usize::from(id)];
+        self.state.marker = match shape {
+            _ if shape.edge => Marker::AtEdge(id),
+            _ if shape.lock => Marker::AtLock(id),
+            _ => Marker::Idle,
+        };
+        self.object(id).color = Color::Black;
+    }
+
+    fn trace_edge(&mut self) {
+        let Marker::AtEdge(id) = std::mem::take(&mut self.state.marker) else { return };
+        let edge = self.object(id).edge;
+        edge.target.into_iter().for_each(|target| self.shade(target));
+        if edge.counted && self.keeps(Rule::MarkerClaimsEdges) {
+            self.object(id).edge.counted = false;
+            edge.target.into_iter().for_each(|target| self.down(target));
+        }
+        if self.scenario.shapes[usize::from(id)].lock {
+            self.state.marker = Marker::AtLock(id);
+        }
+    }
+
+    fn enter_lock(&mut self) {
+        let Marker::AtLock(owner) = std::mem::take(&mut self.state.marker) else { return };
+        let flag_first = !self.keeps(Rule::FlagSetLast);
+        let may_enter_held = !self.keeps(Rule::SkipWriteHeld);
+        let lock = &mut self.object(owner).lock;
+        if matches!(lock.held, Held::Writing(_) | Held::Leaked) && !may_enter_held {
+            return;
+        }
+        let mode = match lock.held {
+            Held::Releasing => Mode::Releasing,
+            _ if lock.claimed => Mode::Claimed,
+            _ => Mode::Counted,
+        };
+        lock.marker = true;
+        lock.claimed |= flag_first && mode == Mode::Counted;
+        self.state.marker = Marker::Inside { owner, mode, walked: 0 };
+    }
+
+    fn visit(&mut self) {
+        let Marker::Inside { owner, mode, walked } = self.state.marker else { return };
+        let target = self.object(owner).lock.content[usize::from(walked)];
+        let counted = match mode {
+            Mode::Counted => self.keeps(Rule::MarkerClaimsContent),
+            Mode::Releasing => !self.keeps(Rule::ReleasingIsShadedOnly),
+            Mode::Claimed => !self.keeps(Rule::ClaimedIsShadedOnly),
+        };
+        if walked == 1 && self.nested(owner) != Nested::Handle {
+            self.visit_nested(owner, mode);
+        } else if let Some(target) = target {
+            self.shade(target);
+            if counted {
+                self.down(target);
+            }
+        }
+        self.state.marker = Marker::Inside { owner, mode, walked: walked + 1 };
+    }
+
+    fn visit_nested(&mut self, owner: Id, mode: Mode) {
+        let lock = self.object(owner).lock;
+        let is_write_held = lock.nested_writer.is_some() && mode != Mode::Releasing;
+        if is_write_held && self.keeps(Rule::SkipWriteHeld) {
+            return;
+        }
+        let Some(target) = lock.content[1] else {
+            self.object(owner).lock.nested_counted &= mode == Mode::Releasing;
+            return;
+        };
+        self.shade(target);
+        let claims = match mode {
+            Mode::Releasing => false,
+            Mode::Claimed => self.keeps(Rule::NestedClaimedInsideOuter),
+            Mode::Counted => true,
+        };
+        if lock.nested_counted && claims {
+            self.object(owner).lock.nested_counted = false;
+            self.down(target);
+        }
+    }
+
+    fn leave(&mut self) {
+        let Marker::Inside { owner, mode, .. } = std::mem::take(&mut self.state.marker) else { return };
+        self.object(owner).lock.marker = false;
+        if mode != Mode::Counted || !self.keeps(Rule::MarkerClaimsContent) || !self.keeps(Rule::FlagSet) {
+            return;
+        }
+        if self.keeps(Rule::FlagSetBeforeLeaving) {
+            self.object(owner).lock.claimed = true;
+        } else {
+            self.state.marker = Marker::Flagging(owner);
+        }
+    }
+
+    fn give_up(&mut self) {
+        let Marker::Inside { owner, mode, walked } = std::mem::take(&mut self.state.marker) else { return };
+        if mode != Mode::Counted {
+            self.object(owner).lock.marker = false;
+            if self.keeps(Rule::GivingUpClaimedStaysGrey) {
+                self.object(owner).color = Color::Grey;
+            }
+        } else {
+            self.object(owner).lock.claimed = false;
+            let walked = if self.keeps(Rule::GivingUpCountsBack) { walked } else { 0 };
+            self.back(owner, walked, 0);
+        }
+    }
+
+    /// Goes on counting back, or leaves.
+    fn back(&mut self, owner: Id, walked: u8, back: u8) {
+        if back < walked {
+            self.state.marker = Marker::Back { owner, walked, back };
+        } else {
+            self.object(owner).lock.marker = false;
+            self.state.marker = Marker::Idle;
+        }
+    }
+
+    fn count_back(&mut self) {
+        let Marker::Back { owner, walked, back } = self.state.marker else { return };
+        let lock = self.object(owner).lock;
+        let nested = back == 1 && self.nested(owner) != Nested::Handle;
+        if nested && !lock.nested_counted && self.keeps(Rule::CountBackUndoesNested) {
+            self.object(owner).lock.nested_counted = true;
+            lock.content[1].into_iter().for_each(|id| self.up_and_log(id));
+        } else if !nested {
+            lock.content[usize::from(back)].into_iter().for_each(|id| self.up_and_log(id));
+        }
+        self.back(owner, walked, back + 1);
+    }
+
+    /// Counts one handle back, and logs its target whatever the count was.
+    fn up_and_log(&mut self, id: Id) {
+        let first = self.up(id);
+        let due = if self.keeps(Rule::CountBackLogs) { !self.object(id).in_log } else { first };
+        if due {
+            self.state.buffers[MARKER].add(id);
+        }
+    }
+
+    // After marking.
+
+    fn end_marking(&mut self) {
+        let ws: Vec<Id> = self.heap().filter(|&id| self.object_is_w(id)).collect();
+        if ws.is_empty() && !self.scenario.acts.iter().any(|acts| acts.iter().any(|act| act.is_about_weak())) {
+            self.state.phase = Phase::Sweeping;
+            return;
+        }
+        ws.into_iter().for_each(|w| self.state.pending.add(w));
+        self.state.phase = Phase::Clearing;
+    }
+
+    fn object_is_w(&self, id: Id) -> bool {
+        self.state.objects[usize::from(id)].target.is_some()
+    }
+
+    fn clear(&mut self, w: Id) {
+        self.state.pending.remove(w);
+        let Some(target) = self.object(w).target else { return };
+        if !self.is_white(target) {
+            return;
+        }
+        if self.reachable().has(target) {
+            self.fault(Fault::WeakLost(target));
+        }
+        self.object(w).target = None;
+        if self.keeps(Rule::WNotFreedWithTarget) {
+            self.object(w).color = Color::Black;
+        }
+    }
+
+    fn end_clearing(&mut self) {
+        self.state.pending = Set::default();
+        if self.keeps(Rule::HandshakeBeforeSweep) {
+            self.state.phase = Phase::Handshake;
+            (0..THREADS as u8).for_each(|thread| self.state.pending.add(thread));
+        } else {
+            self.state.phase = Phase::Sweeping;
+        }
+    }
+
+    fn sweep(&mut self) {
+        let dead = self.heap().find(|&id| self.is_white(id) && !self.state.objects[usize::from(id)].swept);
+        match dead {
+            Some(id) => self.free(id),
+            None => {
+                self.state.phase = Phase::Off;
+                self.state.cycles_left -= 1;
+            }
+        }
+    }
+
+    /// Frees a dead object: claimed handles in it are forgotten, counted ones count down.
+    fn free(&mut self, id: Id) {
+        let object = *self.object(id);
+        let nested = self.nested(id) != Nested::Handle;
+        let second_counted = if nested { object.lock.nested_counted } else { !object.lock.claimed };
+        let handles = [
+            (object.skipped, true),
+            (object.plain, false),
+            (object.edge.target, object.edge.counted),
+            (object.lock.content[0], !object.lock.claimed),
+            (object.lock.content[1], second_counted),
+        ];
+        *self.object(id) = Object { life: Life::Freed, ..Object::default() };
+        for (target, counted) in handles {
+            let Some(target) = target else { continue };
+            if if counted { self.keeps(Rule::SweepCountsDown) } else { !self.keeps(Rule::SweepForgetsClaimed) } {
+                self.down(target);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The rules as a `stateright` model, and the searches of it.
+
+use super::{
+    collector::Turn,
+    mutator::is_idle,
+    play::{self, Play},
+    properties,
+    rules::Rule,
+    scenario::{Act, Scenario},
+    state::{Pc, State, THREADS},
+};
+use stateright::{Checker, HasDiscoveries, Model, Path, Property};
+
+/// One scenario, with all rules kept or one weakened.
+#[derive(Clone)]
+pub(crate) struct Design {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) weakened: Option<Rule>,
+    pub(crate) more_budget: u8,
+    pub(crate) more_cycles: u8,
+}
+
+/// One step of somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// A thread begins something; most things end with that.
+    Thread(u8, Act),
+    /// A thread takes the next step of what it is in.
+    GoesOn(u8, Pc),
+    Collector(Turn),
+}
+
+impl Design {
+    pub(crate) fn new(scenario: &'static Scenario, weakened: Option<Rule>) -> Self {
+        Design { scenario, weakened, more_budget: 0, more_cycles: 0 }
+    }
+
+    fn play<'a>(&self, state: &'a mut State) -> Play<'a> {
+        Play { scenario: self.scenario, weakened: self.weakened, state }
+    }
+}
+
+/// What the issue of a search of all states is.
+pub(crate) struct Searched {
+    pub(crate) states: usize,
+    pub(crate) depth: usize,
+    /// The property that does not hold, and a shortest path (but for ties between search threads) to where it does not.
+    pub(crate) violation: Option<(&'static str, Path<State, Step>)>,
+}
+
+impl Design {
+    /// Searches breadth first, until something is violated or there are no more states.
+    pub(crate) fn search(self, threads: usize) -> Searched {
+        let checker = self.checker().threads(threads).finish_when(HasDiscoveries::Any).spawn_bfs().join();
+        let violation = checker.discoveries().into_iter().next();
+        Searched { states: checker.unique_state_count(), depth: checker.max_depth(), violation }
+    }
+}
+
+impl Model for Design {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![play::begin(self.scenario, self.more_budget, self.more_cycles)]
+    }
+
+    fn actions(&self, state: &State, steps: &mut Vec<Step>) {
+        if state.fault.is_some() {
+            return;
+        }
+        let mut state = state.clone();
+        let play = self.play(&mut state);
+        let mut turns = Vec::new();
+        play.turns(&mut turns);
+        steps.extend(turns.into_iter().map(Step::Collector));
+        for thread in 0..THREADS as u8 {
+            if is_idle(play.state, thread) {
+                let acts = self.scenario.acts[usize::from(thread)].iter().copied();
+                steps.extend(acts.filter(|&act| play.may(thread, act)).map(|act| Step::Thread(thread, act)));
+            } else if play.may_step(thread) {
+                steps.push(Step::GoesOn(thread, play.state.threads[usize::from(thread)].pc));
+            }
+        }
+    }
+
+    fn next_state(&self, last: &State, step: Step) -> Option<State> {
+        let mut state = last.clone();
+        let mut play = self.play(&mut state);
+        match step {
+            Step::Thread(thread, act) => play.act(thread, act),
+            Step::GoesOn(thread, _) => play.step(thread),
+            Step::Collector(turn) => play.turn(turn),
+        }
+        if !matches!(step, Step::Collector(_)) {
+            state.quiet = 0;
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::<Self>::always("nothing reachable is swept", |model, state| {
+                properties::reachable_lives(model.scenario, state)
+            }),
+            Property::<Self>::always("counts are exact", |model, state| {
+                properties::counts_are_exact(model.scenario, state)
+            }),
+            Property::<Self>::always("no entry outlives its object", |_, state| properties::entries_live(state)),
+            Property::<Self>::always("what is unreachable goes within two cycles", |model, state| {
+                properties::unreachable_is_gone(model.scenario, state)
+            }),
+        ];
+        // What follows is how the design keeps the four above; a weakened rule has to break one of those.
+        if self.weakened.is_none() {
+            properties.push(Property::<Self>::always("R1, R3: roots are known", |_, state| {
+                properties::roots_are_known(state)
+            }));
+            properties.push(Property::<Self>::always("C1, C2: cells are in order", |model, state| {
+                properties::cells_are_in_order(model.scenario, state)
+            }));
+        }
+        properties
+    }
+}

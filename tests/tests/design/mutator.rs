@@ -1,0 +1,477 @@
+//! What mutators do. An operation is one step, except where a marker or another thread could tell the difference.
+
+use super::{
+    play::Play,
+    rules::Rule,
+    scenario::{Act, Fields, Nested},
+    state::{Color, Edge, Fault, Held, Id, Life, Lock, Object, Pc, Phase, Pin, State, Thread},
+};
+
+/// Handles to one object on one thread's stack, at most.
+const HANDLES: u8 = 2;
+
+impl Play<'_> {
+    fn thread(&mut self, thread: u8) -> &mut Thread {
+        &mut self.state.threads[usize::from(thread)]
+    }
+
+    /// Whether `thread` is inside an operation.
+    pub(crate) fn in_operation(&self, thread: u8) -> bool {
+        match self.state.threads[usize::from(thread)].pc {
+            Pc::Idle | Pc::Cloning(_) | Pc::Releasing { .. } => false,
+            Pc::Counting { looks, .. } => {
+                self.keeps(if looks { Rule::UpgradeIsOneOperation } else { Rule::GetIsOneOperation })
+            }
+            Pc::Storing { .. }
+            | Pc::CountingDown(_)
+            | Pc::CountingLate { .. }
+            | Pc::Winning { .. }
+            | Pc::Filtering { .. } => true,
+        }
+    }
+
+    /// Whether `thread` may look at the payload of `id`.
+    fn reaches(&self, thread: u8, id: Id) -> bool {
+        let own = &self.state.threads[usize::from(thread)];
+        self.scenario.shapes[usize::from(id)].outside
+            || own.handles[usize::from(id)] > 0
+            || own.pin != Pin::No && own.locals.has(id)
+    }
+
+    /// Whether `thread` may look at the W `id`: it has a weak handle, or reaches an object with one.
+    fn reaches_weak(&self, thread: u8, id: Id) -> bool {
+        let holds = |owner: &Object| owner.plain == Some(id);
+        self.state.threads[usize::from(thread)].handles[usize::from(id)] > 0
+            || self.heap().any(|owner| holds(self.peek(owner)) && self.reaches(thread, owner))
+    }
+
+    fn peek(&self, id: Id) -> &Object {
+        &self.state.objects[usize::from(id)]
+    }
+
+    fn has_guard(&self, thread: u8, id: Id) -> bool {
+        let lock = &self.peek(id).lock;
+        lock.readers.has(thread) || lock.held == Held::Writing(thread)
+    }
+
+    fn may_hold_one_more(&self, thread: u8, id: Id) -> bool {
+        self.state.threads[usize::from(thread)].handles[usize::from(id)] < HANDLES
+    }
+
+    /// Whether `act` takes nothing from the budget: it gives something back.
+    fn is_free(act: Act) -> bool {
+        matches!(act, Act::Drop(_) | Act::Unpin | Act::EndRead(_) | Act::EndWrite(_) | Act::EndWriteNested(_))
+    }
+
+    /// Whether `thread` may do `act` now. It is idle.
+    pub(crate) fn may(&self, thread: u8, act: Act) -> bool {
+        let own = &self.state.threads[usize::from(thread)];
+        if own.budget == 0 && !Self::is_free(act) {
+            return false;
+        }
+        let has = |id: Id| own.handles[usize::from(id)] > 0;
+        let pinned = own.pin != Pin::No;
+        let gets = |target: Option<Id>| target.is_some_and(|id| self.may_hold_one_more(thread, id));
+        let lock = |id: Id| self.peek(id).lock;
+        match act {
+            Act::New(slot, fields) => {
+                let Fields { plain, skipped, edge, content, .. } = fields;
+                self.peek(slot).life == Life::Unborn
+                    && [plain, skipped, edge, content].into_iter().flatten().all(|id| has(id) && !self.has_guard(thread, id))
+            }
+            Act::Clone(id) => has(id) && self.may_hold_one_more(thread, id),
+            Act::ClonePlain(owner) => self.reaches(thread, owner) && gets(self.peek(owner).plain),
+            Act::CloneContent(owner, index) => {
+                lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
+            }
+            Act::Drop(id) => has(id) && (own.handles[usize::from(id)] > 1 || !self.has_guard(thread, id)),
+            Act::Get(owner) | Act::Take(owner) => self.reaches(thread, owner) && gets(self.peek(owner).edge.target),
+            Act::Set(owner, new) => {
+                let old = self.peek(owner).edge.target;
+                let room = old.is_none_or(|old| self.may_hold_one_more(thread, old));
+                self.reaches(thread, owner) && has(new) && (own.handles[usize::from(new)] > 1 || owner != new) && room
+            }
+            Act::Pin => !pinned,
+            Act::Unpin => pinned && own.locals.iter().all(|id| has(id) || !self.has_guard(thread, id)),
+            Act::Load(owner) => {
+                let target = self.peek(owner).edge.target;
+                pinned && self.reaches(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
+            }
+            Act::Follow(owner) => {
+                let target = self.peek(owner).plain;
+                pinned && self.reaches(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
+            }
+            Act::Store(owner, new) => pinned && own.locals.has(new) && self.reaches(thread, owner),
+            Act::ToGc(id) => pinned && own.locals.has(id) && self.may_hold_one_more(thread, id),
+            Act::Alloc(slot, plain) => pinned && own.locals.has(plain) && self.peek(slot).life == Life::Unborn,
+            Act::Read(owner) => {
+                let free = matches!(lock(owner).held, Held::No);
+                self.reaches(thread, owner) && free && !lock(owner).readers.has(thread)
+            }
+            Act::EndRead(owner) => lock(owner).readers.has(thread) && lock(owner).nested_writer != Some(thread),
+            Act::Write(owner) | Act::WriteInSlices(owner) => {
+                let Lock { held, readers, marker, .. } = lock(owner);
+                let free = held == Held::No && readers.is_empty();
+                self.reaches(thread, owner) && free && !(marker && self.keeps(Rule::WriterWaitsForMarker))
+            }
+            Act::EndWrite(owner) => lock(owner).held == Held::Writing(thread),
+            Act::MoveOut(owner, index) => {
+                lock(owner).held == Held::Writing(thread) && gets(lock(owner).content[usize::from(index)])
+            }
+            Act::MoveIn(owner, index, id) => {
+                let empty = lock(owner).content[usize::from(index)].is_none();
+                lock(owner).held == Held::Writing(thread) && empty && has(id) && (own.handles[usize::from(id)] > 1 || id != owner)
+            }
+            Act::WriteNested(owner) => lock(owner).readers.has(thread) && lock(owner).nested_writer.is_none(),
+            Act::EndWriteNested(owner) => lock(owner).nested_writer == Some(thread),
+            Act::MoveOutNested(owner) => lock(owner).nested_writer == Some(thread) && gets(lock(owner).content[1]),
+            Act::MoveInNested(owner, id) => {
+                let empty = lock(owner).content[1].is_none();
+                lock(owner).nested_writer == Some(thread) && empty && has(id) && (own.handles[usize::from(id)] > 1 || id != owner)
+            }
+            Act::Downgrade(id, slot) => {
+                let slot_is_free = self.peek(slot).life == Life::Unborn;
+                self.reaches(thread, id) && self.peek(id).w.map_or(slot_is_free, |w| self.may_hold_one_more(thread, w))
+            }
+            Act::Upgrade(w) => self.reaches_weak(thread, w) && gets(self.peek(w).target),
+        }
+    }
+
+    /// `thread` does `act`, or takes its first step.
+    pub(crate) fn act(&mut self, thread: u8, act: Act) {
+        if !Self::is_free(act) {
+            self.thread(thread).budget -= 1;
+        }
+        match act {
+            Act::New(slot, fields) => self.new_object(thread, slot, fields),
+            Act::Clone(id) => self.clone_handle(thread, Some(id)),
+            Act::ClonePlain(owner) => self.clone_handle(thread, self.peek(owner).plain),
+            Act::CloneContent(owner, index) => {
+                self.clone_handle(thread, self.peek(owner).lock.content[usize::from(index)]);
+            }
+            Act::Drop(id) => self.give(thread, id).into_iter().for_each(|id| self.down(id)),
+            Act::Get(owner) => self.get(thread, owner),
+            Act::Set(owner, new) => self.set(thread, owner, new),
+            Act::Take(owner) => self.take(thread, owner),
+            Act::Pin => self.thread(thread).pin = Pin::Young,
+            Act::Unpin => {
+                let own = self.thread(thread);
+                own.pin = Pin::No;
+                own.locals = Default::default();
+            }
+            Act::Load(owner) => self.local(thread, self.peek(owner).edge.target),
+            Act::Follow(owner) => self.local(thread, self.peek(owner).plain),
+            Act::Store(owner, new) => self.store(thread, owner, new),
+            Act::ToGc(id) => {
+                self.up_in_operation(thread, id);
+                self.receive(thread, id);
+            }
+            Act::Alloc(slot, plain) => {
+                self.born(slot, Object { plain: Some(plain), ..Object::default() });
+                if self.keeps(Rule::ShadeWhatPinnedAllocClaims) {
+                    self.barrier(plain);
+                }
+                self.thread(thread).locals.add(slot);
+            }
+            Act::Read(owner) => self.object(owner).lock.readers.add(thread),
+            Act::EndRead(owner) => self.object(owner).lock.readers.remove(thread),
+            Act::Write(owner) => self.write(thread, owner, false),
+            Act::WriteInSlices(owner) => self.write(thread, owner, true),
+            Act::EndWrite(owner) => self.object(owner).lock.held = Held::No,
+            Act::MoveOut(owner, index) => self.move_out(thread, owner, index),
+            Act::MoveIn(owner, index, id) => self.move_in(thread, owner, index, id),
+            Act::WriteNested(owner) => {
+                if self.keeps(Rule::ReleaseBeforeWrite) {
+                    self.release_nested(thread, owner);
+                }
+                self.object(owner).lock.nested_writer = Some(thread);
+            }
+            Act::EndWriteNested(owner) => self.object(owner).lock.nested_writer = None,
+            Act::MoveOutNested(owner) => self.move_out(thread, owner, 1),
+            Act::MoveInNested(owner, id) => self.move_in(thread, owner, 1, id),
+            Act::Downgrade(id, slot) => self.downgrade(thread, id, slot),
+            Act::Upgrade(w) => self.begin_upgrade(thread, w),
+        }
+    }
+
+    /// `thread` takes the next step of what it is in. It is not idle.
+    pub(crate) fn step(&mut self, thread: u8) {
+        let pc = std::mem::take(&mut self.thread(thread).pc);
+        match pc {
+            Pc::Idle => unreachable!("an idle thread is not inside anything"),
+            Pc::Cloning(id) => self.became_root(thread, id),
+            Pc::Counting { target, looks } => self.count_loaded(thread, target, looks),
+            Pc::Storing { owner, new } => self.change_word(thread, owner, new),
+            Pc::CountingDown(old) => self.down(old),
+            Pc::CountingLate { new, old } => {
+                self.up_in_operation(thread, new);
+                old.into_iter().for_each(|old| self.down(old));
+            }
+            Pc::Winning { owner, in_slices } => self.release(thread, owner, in_slices),
+            Pc::Releasing { owner, next } => self.release_next(thread, owner, next),
+            Pc::Filtering { entry, count } => {
+                let object = self.object(entry);
+                object.in_log = true;
+                object.count = count;
+                self.state.log.add(entry);
+            }
+        }
+    }
+
+    /// Whether the next step of what `thread` is in can be taken.
+    pub(crate) fn may_step(&self, thread: u8) -> bool {
+        match self.state.threads[usize::from(thread)].pc {
+            Pc::Idle => false,
+            Pc::Releasing { owner, next: 2 } => {
+                !(self.peek(owner).lock.marker && self.keeps(Rule::FinishReleaseWaitsForMarker))
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether `thread` may be in an operation that finds its buffer full.
+    pub(crate) fn may_filter(&self, thread: u8) -> bool {
+        let releasing = matches!(self.state.threads[usize::from(thread)].pc, Pc::Releasing { .. });
+        is_idle(self.state, thread) || releasing && self.keeps(Rule::FilterComparesAndSwaps)
+    }
+
+    /// Has read `count` of a candidate and is about to write it back with the bit.
+    pub(crate) fn filter_without_swap(&mut self, thread: u8, entry: Id, count: u8) {
+        self.thread(thread).pc = Pc::Filtering { entry, count };
+    }
+
+    fn receive(&mut self, thread: u8, id: Id) {
+        self.thread(thread).handles[usize::from(id)] += 1;
+    }
+
+    /// A handle leaves the stack, its count still up.
+    fn give(&mut self, thread: u8, id: Id) -> Option<Id> {
+        self.thread(thread).handles[usize::from(id)] -= 1;
+        Some(id)
+    }
+
+    /// A new object comes into its slot.
+    fn born(&mut self, slot: Id, object: Object) {
+        let black = match self.state.phase {
+            Phase::Scanning | Phase::Marking => self.keeps(Rule::BlackAllocation),
+            Phase::Clearing | Phase::Handshake => self.keeps(Rule::BlackUntilSweeping),
+            Phase::Sweeping | Phase::Off => false,
+        };
+        let color = if black { Color::Black } else { Color::White };
+        let swept = self.keeps(Rule::AllocateInSweptSpans);
+        *self.object(slot) = Object { life: Life::Alive, color, swept, ..object };
+    }
+
+    fn new_object(&mut self, thread: u8, slot: Id, fields: Fields) {
+        let claims_lock = !(fields.leaked && self.keeps(Rule::LeaveWriteHeldCounted));
+        let lock = Lock {
+            held: if fields.leaked { Held::Leaked } else { Held::No },
+            claimed: claims_lock && self.scenario.shapes[usize::from(slot)].lock,
+            content: [fields.content, None],
+            ..Lock::default()
+        };
+        let edge = Edge { target: fields.edge, counted: false };
+        self.born(slot, Object { count: 1, plain: fields.plain, skipped: fields.skipped, edge, lock, ..Object::default() });
+        let claimed_content = fields.content.filter(|_| claims_lock);
+        for id in [fields.plain, fields.edge, claimed_content].into_iter().flatten() {
+            self.give(thread, id);
+            self.claim(id, Rule::ShadeWhatNewClaims);
+        }
+        if let Some(id) = fields.skipped {
+            self.give(thread, id);
+            if !self.keeps(Rule::SkippedStaysCounted) {
+                self.claim(id, Rule::ShadeWhatNewClaims);
+            }
+        }
+        if let Some(id) = fields.content.filter(|_| !claims_lock) {
+            self.give(thread, id);
+        }
+        if self.keeps(Rule::LogAtBirth) {
+            self.state.buffers[usize::from(thread)].add(slot);
+        }
+        self.receive(thread, slot);
+    }
+
+    fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
+        let Some(id) = target else { return };
+        let owes = self.up(id);
+        self.receive(thread, id);
+        if owes && self.keeps(Rule::LogOnClone) {
+            self.thread(thread).pc = Pc::Cloning(id);
+        }
+    }
+
+    fn get(&mut self, thread: u8, owner: Id) {
+        let Some(target) = self.peek(owner).edge.target else { return };
+        if self.keeps(Rule::GetIsOneOperation) {
+            self.up_in_operation(thread, target);
+            self.receive(thread, target);
+        } else {
+            self.thread(thread).pc = Pc::Counting { target, looks: false };
+        }
+    }
+
+    /// `set`; in a counted cell what was there comes out as a handle, to be dropped after the operation.
+    fn set(&mut self, thread: u8, owner: Id, new: Id) {
+        self.give(thread, new);
+        let Edge { target: old, counted } = self.peek(owner).edge;
+        self.object(owner).edge.target = Some(new);
+        if counted {
+            old.into_iter().for_each(|old| self.receive(thread, old));
+        } else {
+            self.claim(new, Rule::ShadeWhatSetClaims);
+            old.into_iter().for_each(|old| self.overwritten(old));
+        }
+    }
+
+    fn take(&mut self, thread: u8, owner: Id) {
+        let Edge { target: Some(old), counted } = self.peek(owner).edge else { return };
+        self.object(owner).edge.target = None;
+        if !counted {
+            self.overwritten(old);
+            if self.keeps(Rule::TakeCounts) {
+                self.up_in_operation(thread, old);
+            }
+        }
+        self.receive(thread, old);
+    }
+
+    fn local(&mut self, thread: u8, target: Option<Id>) {
+        if let Some(id) = target {
+            self.thread(thread).locals.add(id);
+        }
+    }
+
+    /// The first step of a pinned store.
+    fn store(&mut self, thread: u8, owner: Id, new: Id) {
+        let Edge { target: old, counted } = self.peek(owner).edge;
+        if !counted {
+            self.store_claimed(owner, new, old);
+        } else if self.keeps(Rule::StoreCountsBefore) {
+            self.up_in_operation(thread, new);
+            self.thread(thread).pc = Pc::Storing { owner, new };
+        } else {
+            self.object(owner).edge.target = Some(new);
+            self.thread(thread).pc = Pc::CountingLate { new, old };
+        }
+    }
+
+    fn store_claimed(&mut self, owner: Id, new: Id, old: Option<Id>) {
+        if self.keeps(Rule::PinnedStoreShades) {
+            self.barrier(new);
+        }
+        self.object(owner).edge.target = Some(new);
+        old.into_iter().for_each(|old| self.overwritten(old));
+    }
+
+    /// The second step of a pinned store that found the cell counted.
+    fn change_word(&mut self, thread: u8, owner: Id, new: Id) {
+        let Edge { target: old, counted } = self.peek(owner).edge;
+        if !counted && self.keeps(Rule::StoreComparesTheTag) {
+            self.store_claimed(owner, new, old);
+            self.down(new);
+            return;
+        }
+        self.object(owner).edge = Edge { target: Some(new), counted: true };
+        if let Some(old) = old.filter(|_| self.keeps(Rule::StoreCountsDown)) {
+            self.thread(thread).pc = Pc::CountingDown(old);
+        }
+    }
+
+    /// Wins a free lock.
+    fn write(&mut self, thread: u8, owner: Id, in_slices: bool) {
+        self.object(owner).lock.held = Held::Writing(thread);
+        if self.peek(owner).lock.claimed && self.keeps(Rule::ReleaseBeforeWrite) {
+            self.thread(thread).pc = Pc::Winning { owner, in_slices };
+        }
+    }
+
+    /// The rest of the operation in which a lock was won: counts the content or its first slice.
+    fn release(&mut self, thread: u8, owner: Id, in_slices: bool) {
+        self.release_handle(thread, owner, 0);
+        if !in_slices {
+            self.release_handle(thread, owner, 1);
+            self.object(owner).lock.claimed = false;
+        } else {
+            if self.keeps(Rule::ReleasingUntilAllIsCounted) {
+                self.object(owner).lock.held = Held::Releasing;
+            } else {
+                self.object(owner).lock.claimed = false;
+            }
+            self.thread(thread).pc = Pc::Releasing { owner, next: 1 };
+        }
+    }
+
+    /// Another slice, or the end of the last one.
+    fn release_next(&mut self, thread: u8, owner: Id, next: u8) {
+        if next < 2 {
+            self.release_handle(thread, owner, next);
+            self.thread(thread).pc = Pc::Releasing { owner, next: next + 1 };
+        } else {
+            let lock = &mut self.object(owner).lock;
+            lock.held = Held::Writing(thread);
+            lock.claimed = false;
+        }
+    }
+
+    fn release_handle(&mut self, thread: u8, owner: Id, index: u8) {
+        if index == 1 && self.nested(owner) != Nested::Handle {
+            if self.keeps(Rule::ReleaseCountsNested) {
+                self.release_nested(thread, owner);
+            }
+        } else if let Some(id) = self.peek(owner).lock.content[usize::from(index)] {
+            self.up_in_operation(thread, id);
+        }
+    }
+
+    fn move_out(&mut self, thread: u8, owner: Id, index: u8) {
+        if let Some(id) = self.object(owner).lock.content[usize::from(index)].take() {
+            self.receive(thread, id);
+        }
+    }
+
+    fn move_in(&mut self, thread: u8, owner: Id, index: u8, id: Id) {
+        self.object(owner).lock.content[usize::from(index)] = self.give(thread, id);
+    }
+
+    fn downgrade(&mut self, thread: u8, id: Id, slot: Id) {
+        if let Some(w) = self.peek(id).w {
+            self.up_in_operation(thread, w);
+            self.receive(thread, w);
+        } else {
+            self.born(slot, Object { count: 1, target: Some(id), ..Object::default() });
+            self.state.buffers[usize::from(thread)].add(slot);
+            self.object(id).w = Some(slot);
+            self.receive(thread, slot);
+        }
+    }
+
+    /// The first step of an upgrade: loads the target, and knows whether it must look at the mark.
+    fn begin_upgrade(&mut self, thread: u8, w: Id) {
+        if !self.touch(w) {
+            return;
+        }
+        let Some(target) = self.peek(w).target else { return };
+        self.thread(thread).pc = Pc::Counting { target, looks: true };
+    }
+
+    /// Counts what was loaded, unless it is to look at the mark and finds none.
+    fn count_loaded(&mut self, thread: u8, target: Id, looks: bool) {
+        let unmarked = matches!(self.state.phase, Phase::Clearing | Phase::Handshake)
+            && self.touch(target)
+            && self.peek(target).color == Color::White;
+        if looks && unmarked && self.keeps(Rule::UpgradeLooksAtMark) {
+            if self.reachable().has(target) {
+                self.fault(Fault::WeakLost(target));
+            }
+            return;
+        }
+        self.up_in_operation(thread, target);
+        self.receive(thread, target);
+    }
+}
+
+/// Whether `thread` is between two actions.
+pub(crate) fn is_idle(state: &State, thread: u8) -> bool {
+    state.threads[usize::from(thread)].pc == Pc::Idle
+}

@@ -1,0 +1,171 @@
+//! What both sides do to objects: shading, counting, logging.
+
+use super::{
+    rules::Rule,
+    scenario::{Nested, Scenario},
+    state::{Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, Set, State},
+};
+
+/// A state being played on.
+pub(crate) struct Play<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) weakened: Option<Rule>,
+    pub(crate) state: &'a mut State,
+}
+
+impl Play<'_> {
+    /// Whether `rule` is kept.
+    pub(crate) fn keeps(&self, rule: Rule) -> bool {
+        self.weakened != Some(rule)
+    }
+
+    pub(crate) fn object(&mut self, id: Id) -> &mut Object {
+        &mut self.state.objects[usize::from(id)]
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.state.fault.get_or_insert(fault);
+    }
+
+    /// Whether `id` may be touched; notes a fault if not.
+    pub(crate) fn touch(&mut self, id: Id) -> bool {
+        let alive = self.object(id).life == Life::Alive;
+        if !alive {
+            self.fault(Fault::TouchedFreed(id));
+        }
+        alive
+    }
+
+    /// Greys `id` if it is white; without handles it is black at once.
+    pub(crate) fn shade(&mut self, id: Id) {
+        let shape = self.scenario.shapes[usize::from(id)];
+        if shape.outside || !self.touch(id) {
+            return;
+        }
+        let object = self.object(id);
+        let leaf = !shape.edge && !shape.lock && object.plain.is_none() && object.w.is_none();
+        if object.color == Color::White {
+            object.color = if leaf { Color::Black } else { Color::Grey };
+        }
+    }
+
+    /// The barrier of an operation.
+    pub(crate) fn barrier(&mut self, id: Id) {
+        if self.state.phase.is_marking() {
+            self.shade(id);
+        }
+    }
+
+    /// Adds a counted handle. Whether the caller owes the object an entry.
+    pub(crate) fn up(&mut self, id: Id) -> bool {
+        if !self.touch(id) {
+            return false;
+        }
+        let object = self.object(id);
+        object.count += 1;
+        object.count == 1 && !object.in_log
+    }
+
+    /// Takes a counted handle away.
+    pub(crate) fn down(&mut self, id: Id) {
+        if !self.touch(id) {
+            return;
+        }
+        let object = self.object(id);
+        match object.count.checked_sub(1) {
+            Some(count) => object.count = count,
+            None => self.fault(Fault::CountBelowZero(id)),
+        }
+    }
+
+    /// The rest of a count that went from 0 to 1: an entry in `thread`'s buffer, and while marking a mark.
+    pub(crate) fn became_root(&mut self, thread: u8, id: Id) {
+        self.state.buffers[usize::from(thread)].add(id);
+        if self.keeps(Rule::ShadeOnZeroToOne) {
+            self.barrier(id);
+        }
+    }
+
+    /// Counts one more handle inside an operation.
+    pub(crate) fn up_in_operation(&mut self, thread: u8, id: Id) {
+        if self.up(id) && self.keeps(Rule::LogOnZeroToOne) {
+            self.became_root(thread, id);
+        }
+    }
+
+    /// A counted handle becomes claimed; `shading` is the rule that has the target shaded.
+    pub(crate) fn claim(&mut self, id: Id, shading: Rule) {
+        if self.keeps(shading) {
+            self.barrier(id);
+        }
+        if self.keeps(Rule::ClaimCountsDown) {
+            self.down(id);
+        }
+    }
+
+    /// Something that is no pointer to `id` any more was a claimed one.
+    pub(crate) fn overwritten(&mut self, id: Id) {
+        if self.keeps(Rule::ShadeOldTarget) {
+            self.barrier(id);
+        }
+    }
+
+    /// Counts a nested cell's content by its own flag, if the cell is claimed.
+    pub(crate) fn release_nested(&mut self, thread: u8, owner: Id) {
+        let lock = self.object(owner).lock;
+        if !lock.nested_counted {
+            if let Some(target) = lock.content[1] {
+                self.up_in_operation(thread, target);
+            }
+            self.object(owner).lock.nested_counted = true;
+        }
+    }
+
+    /// What is in the nested cell's place in the content of a lock-type cell.
+    pub(crate) fn nested(&self, owner: Id) -> Nested {
+        self.scenario.shapes[usize::from(owner)].nested
+    }
+
+    /// Slots that hold an object of the heap.
+    pub(crate) fn heap(&self) -> impl Iterator<Item = Id> + use<> {
+        let (objects, shapes) = (self.state.objects, self.scenario.shapes);
+        (0..OBJECTS).filter(move |&i| objects[i].life == Life::Alive && !shapes[i].outside).map(|i| i as Id)
+    }
+}
+
+/// The state in which a scenario begins: collected, so that every root is in the log.
+pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> State {
+    let mut state = State {
+        objects: Default::default(),
+        threads: Default::default(),
+        buffers: Default::default(),
+        log: Set::default(),
+        taken: Set::default(),
+        phase: Phase::Off,
+        marker: Marker::Idle,
+        pending: Set::default(),
+        cycles_left: scenario.cycles + more_cycles,
+        quiet: 0,
+        fault: None,
+    };
+    (scenario.begin)(&mut state);
+    for (thread, budget) in state.threads.iter_mut().zip(scenario.budgets) {
+        thread.budget = if budget == 0 { 0 } else { budget + more_budget };
+        debug_assert!(thread.pin == Pin::No);
+    }
+    for (object, shape) in state.objects.iter_mut().zip(&scenario.shapes) {
+        object.edge.counted |= shape.outside;
+    }
+    for id in 0..OBJECTS as Id {
+        let count = super::properties::counted_handles(scenario, &state, id);
+        let shape = scenario.shapes[usize::from(id)];
+        let object = &mut state.objects[usize::from(id)];
+        object.count = count;
+        if count > 0 && !shape.outside {
+            object.in_log = true;
+            state.log.add(id);
+        }
+    }
+    debug_assert!(state.buffers[MARKER].is_empty());
+    state
+}

@@ -1,0 +1,173 @@
+//! What must hold in every state.
+
+use super::{
+    play::Play,
+    scenario::{Nested, Scenario},
+    state::{Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, Set, State},
+};
+
+/// How many counted handles to `id` there are: what its root count must say.
+///
+/// Where counting and what it stands for are two steps, the step between counts as follows. *Cloning*: the new handle is there. *Storing*
+/// into a counted cell: the thread owns one count of what it will put in, or of what it has taken out. *Releasing*: handles already
+/// passed are counted although the flag still says claimed. The marker inside counted content: handles already passed are
+/// claimed although the flag still says counted, and counted again as they are counted back.
+pub(crate) fn counted_handles(scenario: &Scenario, state: &State, id: Id) -> u8 {
+    let is = |target: Option<Id>| u8::from(target == Some(id));
+    let threads: u8 = state.threads.iter().map(|thread| thread.handles[usize::from(id)]).sum();
+    let steps: u8 = state
+        .threads
+        .iter()
+        .map(|thread| match thread.pc {
+            Pc::Storing { new, .. } => u8::from(new == id),
+            Pc::CountingDown(old) => u8::from(old == id),
+            _ => 0,
+        })
+        .sum();
+    let mut count = threads + steps;
+    for owner in 0..OBJECTS as Id {
+        let object = &state.objects[usize::from(owner)];
+        if object.life != Life::Alive {
+            continue;
+        }
+        count += is(object.skipped);
+        count += if object.edge.counted { is(object.edge.target) } else { 0 };
+        let shape = scenario.shapes[usize::from(owner)];
+        let counted = counted_content(state, owner);
+        count += if counted(0) { is(object.lock.content[0]) } else { 0 };
+        let second = if shape.nested == Nested::Handle { counted(1) } else { object.lock.nested_counted };
+        count += if shape.lock && second { is(object.lock.content[1]) } else { 0 };
+    }
+    count
+}
+
+/// Which handles directly in the content of `owner`'s lock-type cell are counted.
+fn counted_content(state: &State, owner: Id) -> impl Fn(u8) -> bool {
+    let lock = state.objects[usize::from(owner)].lock;
+    let released = state.threads.iter().find_map(|thread| match thread.pc {
+        Pc::Releasing { owner: of, next } if of == owner => Some(next),
+        _ => None,
+    });
+    let marker = state.marker;
+    move |index| match (released, marker) {
+        (Some(next), _) => index < next,
+        (None, Marker::Inside { owner: of, mode: Mode::Counted, walked }) if of == owner => index >= walked,
+        (None, Marker::Back { owner: of, walked, back }) if of == owner => index < back || index >= walked,
+        (None, Marker::Flagging(of)) if of == owner => false,
+        _ => !lock.claimed,
+    }
+}
+
+impl Play<'_> {
+    /// Everything that a thread can get at, through whatever leads there.
+    pub(crate) fn reachable(&self) -> Set {
+        reachable(self.scenario, self.state)
+    }
+}
+
+/// See [`Play::reachable`].
+pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Set {
+    let mut reached = roots(scenario, state);
+    let mut done = Set::default();
+    while let Some(id) = reached.iter().find(|&id| !done.has(id)) {
+        done.add(id);
+        let object = &state.objects[usize::from(id)];
+        let lock = &object.lock;
+        let targets = [object.plain, object.skipped, object.edge.target, lock.content[0], lock.content[1], object.w];
+        targets.into_iter().flatten().for_each(|target| reached.add(target));
+    }
+    reached
+}
+
+fn roots(scenario: &Scenario, state: &State) -> Set {
+    let mut roots = Set::default();
+    (0..OBJECTS as Id).filter(|&id| scenario.shapes[usize::from(id)].outside).for_each(|id| roots.add(id));
+    for thread in &state.threads {
+        (0..OBJECTS as Id).filter(|&id| thread.handles[usize::from(id)] > 0).for_each(|id| roots.add(id));
+        if thread.pin != Pin::No {
+            roots.0 |= thread.locals.0;
+        }
+        match thread.pc {
+            Pc::Cloning(id) | Pc::CountingDown(id) => roots.add(id),
+            Pc::Storing { owner, new } => {
+                roots.add(owner);
+                roots.add(new);
+            }
+            _ => {}
+        }
+    }
+    roots
+}
+
+/// Nothing reachable has been swept, nothing freed has been touched, no weak handle has been lost.
+pub(crate) fn reachable_lives(scenario: &Scenario, state: &State) -> bool {
+    let lives = |id: Id| state.objects[usize::from(id)].life == Life::Alive;
+    state.fault.is_none() && reachable(scenario, state).iter().all(lives)
+}
+
+/// Every root count is the number of counted handles.
+pub(crate) fn counts_are_exact(scenario: &Scenario, state: &State) -> bool {
+    (0..OBJECTS as Id).all(|id| {
+        let object = &state.objects[usize::from(id)];
+        let outside = scenario.shapes[usize::from(id)].outside;
+        outside || object.life != Life::Alive || object.count == counted_handles(scenario, state, id)
+    })
+}
+
+/// Every entry in a list, and everything grey, is an object.
+pub(crate) fn entries_live(state: &State) -> bool {
+    let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
+    let entries = Set(buffers | state.log.0 | state.taken.0);
+    entries.iter().all(|id| state.objects[usize::from(id)].life == Life::Alive)
+}
+
+/// With mutators quiet for as many whole cycles as the scenario says, what is unreachable has been swept.
+///
+/// The W of a dead target is not user data: it goes one cycle after its target.
+pub(crate) fn unreachable_is_gone(scenario: &Scenario, state: &State) -> bool {
+    if state.phase != Phase::Off || state.quiet < scenario.latency {
+        return true;
+    }
+    let reachable = reachable(scenario, state);
+    (0..OBJECTS as Id).all(|id| {
+        let object = &state.objects[usize::from(id)];
+        object.life != Life::Alive || reachable.has(id) || is_w(scenario, id)
+    })
+}
+
+fn is_w(scenario: &Scenario, id: Id) -> bool {
+    scenario.weak_slots.has(id)
+}
+
+/// R1 and R3: a root has an entry or somebody is about to log it; from R to S2 it is marked or somebody is.
+pub(crate) fn roots_are_known(state: &State) -> bool {
+    let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
+    let entries = Set(buffers | state.log.0 | state.taken.0);
+    (0..OBJECTS as Id).all(|id| {
+        let object = &state.objects[usize::from(id)];
+        let cloning = state.threads.iter().any(|thread| thread.pc == Pc::Cloning(id));
+        let root = object.life == Life::Alive && object.count > 0 && !cloning;
+        let marked = object.color != super::state::Color::White;
+        !root || entries.has(id) && (state.phase != Phase::Marking || marked)
+    })
+}
+
+/// C1 and C2: a cell held for writing is counted, except inside the operation that wins it; inside counted content all is counted.
+pub(crate) fn cells_are_in_order(scenario: &Scenario, state: &State) -> bool {
+    (0..OBJECTS).all(|i| {
+        let object = &state.objects[i];
+        let shape = scenario.shapes[i];
+        if object.life != Life::Alive || !shape.lock {
+            return true;
+        }
+        let lock = &object.lock;
+        let winning = |thread: u8| matches!(state.threads[usize::from(thread)].pc, Pc::Winning { owner, .. } if usize::from(owner) == i);
+        let held = match lock.held {
+            Held::Writing(thread) => !lock.claimed || winning(thread),
+            Held::Leaked => !lock.claimed,
+            Held::No | Held::Releasing => true,
+        };
+        let nested = shape.nested == Nested::Handle || lock.claimed || lock.marker || lock.nested_counted;
+        held && nested
+    })
+}

@@ -1,0 +1,165 @@
+//! The rules of the design, one name each.
+//!
+//! A [`Rule`] is kept unless the model weakens it; what a weakened rule looks like is said here and played where the
+//! rule is played.
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)*) => {
+        /// A rule of sections 4 to 9, with what happens when it is weakened.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub(crate) enum Rule { $($(#[$doc])* $rule,)* }
+
+        impl Rule {
+            /// All of them.
+            pub(crate) const ALL: &[Rule] = &[$(Rule::$rule,)*];
+        }
+    };
+}
+
+rules! {
+    // Section 4: counted and claimed.
+
+    /// `Gc::new` and `set` count down what they claim. Weakened: they do not.
+    ClaimCountsDown,
+    /// A handle in a skipped field stays counted. Weakened: `Gc::new` claims it.
+    SkippedStaysCounted,
+    /// What `take` gets out of a claimed cell is counted. Weakened: it is not.
+    TakeCounts,
+    /// A pinned store into counted content counts the new target before the word changes. Weakened: afterwards.
+    StoreCountsBefore,
+    /// A pinned store into counted content counts the old target down. Weakened: it does not.
+    StoreCountsDown,
+    /// Mutators change a `GcCell` by compare-and-swap of the whole word. Weakened: a store that found the cell counted writes a counted word.
+    StoreComparesTheTag,
+    /// Claimed content is counted before it is given out for writing. Weakened: it is given out as it is.
+    ReleaseBeforeWrite,
+    /// Release counts nested cells, too. Weakened: it leaves them.
+    ReleaseCountsNested,
+    /// A write-held cell stays counted when its owner is claimed. Weakened: `Gc::new` claims it, too.
+    LeaveWriteHeldCounted,
+    /// A lock says *releasing* until all of the content is counted. Weakened: *write-held, counted* after the first slice.
+    ReleasingUntilAllIsCounted,
+    /// *Releasing* becomes *write-held* only when no marker is inside. Weakened: at once.
+    FinishReleaseWaitsForMarker,
+    /// A writer waits for the marker to leave. Weakened: it does not.
+    WriterWaitsForMarker,
+    /// The marker skips a write-held cell. Weakened: it goes in.
+    SkipWriteHeld,
+    /// The marker only shades what is being released. Weakened: it claims.
+    ReleasingIsShadedOnly,
+    /// The marker shades claimed content, which has nothing to count down. Weakened: it counts down whatever it meets.
+    ClaimedIsShadedOnly,
+    /// The marker claims counted content of lock-type cells. Weakened: it only shades.
+    MarkerClaimsContent,
+    /// The marker claims a counted `GcCell`. Weakened: it only shades.
+    MarkerClaimsEdges,
+    /// The marker claims a nested cell that is counted inside claimed content. Weakened: it only shades.
+    NestedClaimedInsideOuter,
+    /// The marker sets the flag of a cell that it claims. Weakened: it leaves it.
+    FlagSet,
+    /// It does so before it leaves, under the lock. Weakened: right after.
+    FlagSetBeforeLeaving,
+    /// It does so last of all. Weakened: first of all, taking it back when it gives up.
+    FlagSetLast,
+    /// Giving up claimed content leaves the object grey. Weakened: it is done with.
+    GivingUpClaimedStaysGrey,
+    /// Giving up counted content counts back what was claimed. Weakened: it just leaves.
+    GivingUpCountsBack,
+    /// Counting back logs every target whose `in_log` is clear. Weakened: only those whose count was 0.
+    CountBackLogs,
+    /// Giving up undoes nested cells. Weakened: it leaves them claimed.
+    CountBackUndoesNested,
+
+    // Section 5: roots.
+
+    /// A count that goes 0 to 1 is logged. Weakened: not inside operations.
+    LogOnZeroToOne,
+    /// So it is by `Gc::clone`. Weakened: it is not.
+    LogOnClone,
+    /// A new object is logged. Weakened: it is not.
+    LogAtBirth,
+    /// An object that goes 0 to 1 during marking is shaded. Weakened: only logged.
+    ShadeOnZeroToOne,
+    /// Filtering keeps what has a count. Weakened: drops it.
+    FilterKeepsPositive,
+    /// Filtering sets the bit by compare-and-swap. Weakened: by a store of what it read.
+    FilterComparesAndSwaps,
+    /// Filtering sets the bit of what it moves to the log. Weakened: it does not.
+    FilterSetsTheBit,
+    /// S1 takes every thread's buffer. Weakened: only the root log.
+    TakeBuffersAtS1,
+    /// S1 takes the root log. Weakened: only the buffers.
+    TakeTheLogAtS1,
+    /// The scan shades what has a count. Weakened: it does not.
+    ScanShades,
+    /// The scan keeps, or makes, the log entry of what has a count. Weakened: the entry goes.
+    ScanKeepsPositive,
+    /// The scan drops what has no count. Weakened: it keeps and shades it.
+    ScanDropsZero,
+    /// The scan clears the bit of what it drops. Weakened: it does not.
+    ScanClearsTheBit,
+    /// It does so by compare-and-swap from (0, in_log). Weakened: looks, then clears.
+    ScanComparesAndSwaps,
+    /// Every entry taken at S1 is processed before R. Weakened: R comes when it likes.
+    EntriesTakenProcessedBeforeR,
+
+    // Section 6: operations and stopping the world.
+
+    /// No S1 or S2 while a thread is in an operation. Weakened: they do not wait.
+    StopsWaitForOperations,
+    /// `GcCell::get` loads and counts in one operation. Weakened: in two.
+    GetIsOneOperation,
+    /// `Weak::upgrade` loads and counts in one operation. Weakened: in two.
+    UpgradeIsOneOperation,
+    /// S2 checks that nothing is grey. Weakened: it does not.
+    S2ChecksGreyEmpty,
+    /// S2 checks that the marker holds no object. Weakened: it does not.
+    S2ChecksMarkerHoldsNothing,
+    /// S2 checks that no cell is releasing. Weakened: it does not.
+    S2WaitsForReleasing,
+    /// After S2 nothing is allocated from a span that has not been swept since. Weakened: it may be.
+    AllocateInSweptSpans,
+    /// Allocation is black until sweeping begins. Weakened: until S2.
+    BlackUntilSweeping,
+
+    // Section 7: marking.
+
+    /// Objects are born black during marking. Weakened: white.
+    BlackAllocation,
+    /// The old target of a claimed edge is shaded. Weakened: it is not.
+    ShadeOldTarget,
+    /// `set` shades what it claims. Weakened: it does not.
+    ShadeWhatSetClaims,
+    /// `Gc::new` shades what it claims. Weakened: it does not.
+    ShadeWhatNewClaims,
+    /// A pinned store shades the new target. Weakened: it does not.
+    PinnedStoreShades,
+    /// `g.alloc` shades what it claims. Weakened: it does not.
+    ShadeWhatPinnedAllocClaims,
+
+    // Section 8: pins.
+
+    /// S2 waits for the pins held at R. Weakened: for none.
+    S2WaitsForPins,
+    /// The pins are noted at R. Weakened: at S1.
+    PinsNotedAtR,
+
+    // Section 9: sweeping and weak handles.
+
+    /// Sweeping counts the counted handles of a dead object down. Weakened: it forgets them.
+    SweepCountsDown,
+    /// Sweeping forgets claimed handles. Weakened: it counts them down.
+    SweepForgetsClaimed,
+    /// A marked target keeps its W marked. Weakened: it does not.
+    WKeptByMarkedTarget,
+    /// A W is not freed in the cycle its target dies in. Weakened: it may be.
+    WNotFreedWithTarget,
+    /// Between S2 and sweeping, `upgrade` looks at the mark. Weakened: it does not.
+    UpgradeLooksAtMark,
+    /// W's of white targets are cleared before slots are freed. Weakened: not at all.
+    ClearBeforeSweep,
+    /// W's are cleared after S2 only. Weakened: as soon as marking begins to look finished, before S2.
+    ClearAfterS2,
+    /// Each thread is seen inactive between clearing and sweeping. Weakened: sweeping begins at once.
+    HandshakeBeforeSweep,
+}

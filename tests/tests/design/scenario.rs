@@ -1,0 +1,125 @@
+//! What a scenario is: the shapes of a few objects, where they begin, and what each thread may do.
+//!
+//! All scenarios are played by the same rules. One lists the concrete actions each thread may take, in any order and as often as
+//! its budget allows, so that the state space stays small enough to be searched whole.
+
+use super::state::{Id, OBJECTS, Set, State, THREADS};
+
+/// What the second handle in the content of a lock-type cell lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Nested {
+    /// Nothing: a handle like the first.
+    #[default]
+    Handle,
+    /// A `GcCell`.
+    Edge,
+    /// A lock-type cell, opened for writing by readers of the outer one.
+    Lock,
+}
+
+/// What fields the object in a slot has beyond plain and skipped ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Shape {
+    pub(crate) edge: bool,
+    pub(crate) lock: bool,
+    pub(crate) nested: Nested,
+    /// Not in the heap: a static with a `GcCell`. Never marked, never swept, always counted.
+    pub(crate) outside: bool,
+}
+
+/// No field but plain ones.
+pub(crate) const LEAF: Shape = Shape { edge: false, lock: false, nested: Nested::Handle, outside: false };
+/// A `GcCell`.
+pub(crate) const EDGE: Shape = Shape { edge: true, ..LEAF };
+/// A lock-type cell with two handles.
+pub(crate) const LOCK: Shape = Shape { lock: true, ..LEAF };
+/// A static `GcCell`.
+pub(crate) const STATIC: Shape = Shape { outside: true, ..EDGE };
+
+/// The fields of a new object; the handles come from the thread's stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) plain: Option<Id>,
+    pub(crate) skipped: Option<Id>,
+    pub(crate) edge: Option<Id>,
+    pub(crate) content: Option<Id>,
+    /// A guard of the lock-type cell has been leaked.
+    pub(crate) leaked: bool,
+}
+
+/// What a mutator may do. Objects are named by their slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Act {
+    /// `Gc::new`.
+    New(Id, Fields),
+    /// `Gc::clone` of a handle of one's own.
+    Clone(Id),
+    /// `Gc::clone` of the handle in a plain field of this object.
+    ClonePlain(Id),
+    /// `Gc::clone` of a handle in the content of a cell that one reads.
+    CloneContent(Id, u8),
+    Drop(Id),
+    /// `GcCell::get`.
+    Get(Id),
+    /// `GcCell::set` with a handle of one's own.
+    Set(Id, Id),
+    /// `GcCell::take`.
+    Take(Id),
+    Pin,
+    Unpin,
+    /// Pinned load of the `GcCell` of this object.
+    Load(Id),
+    /// A `Local` to what a plain field of this object leads to.
+    Follow(Id),
+    /// Pinned store into the `GcCell` of the first, of a `Local` to the second.
+    Store(Id, Id),
+    /// `Local::to_gc`.
+    ToGc(Id),
+    /// `g.alloc` of an object with one plain field.
+    Alloc(Id, Id),
+    Read(Id),
+    EndRead(Id),
+    Write(Id),
+    /// The same with content of more than a slice.
+    WriteInSlices(Id),
+    EndWrite(Id),
+    /// Moves a handle out of content open for writing.
+    MoveOut(Id, u8),
+    /// Moves a handle of one's own into it.
+    MoveIn(Id, u8, Id),
+    /// A reader of the outer cell opens the nested one for writing.
+    WriteNested(Id),
+    EndWriteNested(Id),
+    MoveOutNested(Id),
+    MoveInNested(Id, Id),
+    /// A weak handle to the first; its W, if it has none yet, is born in the second slot.
+    Downgrade(Id, Id),
+    /// `Weak::upgrade` through this W.
+    Upgrade(Id),
+}
+
+impl Act {
+    pub(crate) fn is_about_weak(self) -> bool {
+        matches!(self, Act::Downgrade(..) | Act::Upgrade(_))
+    }
+}
+
+/// A bounded piece of the world.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) shapes: [Shape; OBJECTS],
+    /// Fills the initial heap; counts and the root log follow from it.
+    pub(crate) begin: fn(&mut State),
+    /// The slots of W's.
+    pub(crate) weak_slots: Set,
+    pub(crate) acts: [&'static [Act]; THREADS],
+    /// How many actions each thread has; those that end something are free.
+    pub(crate) budgets: [u8; THREADS],
+    pub(crate) cycles: u8,
+    /// Full candidate buffers are filtered.
+    pub(crate) filter: bool,
+    /// The marker may give up inside cells.
+    pub(crate) give_up: bool,
+    /// Cycles after which everything unreachable is gone when mutators are quiet: two, and one more for each link through a skipped field.
+    pub(crate) latency: u8,
+}

@@ -1,0 +1,351 @@
+//! The state of the model: small, cheap to clone, one machine word per object and per thread when hashed.
+
+use std::hash::{Hash, Hasher};
+
+/// Objects of a scenario, at most.
+pub(crate) const OBJECTS: usize = 5;
+/// Mutator threads.
+pub(crate) const THREADS: usize = 2;
+/// The candidate buffer of the marker, behind those of the threads.
+pub(crate) const MARKER: usize = THREADS;
+
+/// An object, by its place in [`State::objects`].
+pub(crate) type Id = u8;
+
+/// A set of objects or of threads.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Set(pub(crate) u8);
+
+impl Set {
+    pub(crate) fn has(self, id: Id) -> bool {
+        self.0 & 1 << id != 0
+    }
+
+    pub(crate) fn add(&mut self, id: Id) {
+        self.0 |= 1 << id;
+    }
+
+    pub(crate) fn remove(&mut self, id: Id) {
+        self.0 &= !(1 << id);
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Id> {
+        (0..8).filter(move |&id| self.has(id))
+    }
+}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// Whether the slot holds an object. No slot is used twice: a reference to a freed one is the violation already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Life {
+    #[default]
+    Unborn,
+    Alive,
+    Freed,
+}
+
+/// White: not marked. Grey: marked and in a queue. Black: marked and traced, or without handles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Color {
+    #[default]
+    White,
+    Grey,
+    Black,
+}
+
+/// The word of a `GcCell`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Edge {
+    pub(crate) target: Option<Id>,
+    pub(crate) counted: bool,
+}
+
+/// Who has a lock-type cell for writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Held {
+    #[default]
+    No,
+    /// Being released in slices.
+    Releasing,
+    Writing(u8),
+    /// By a guard that was leaked.
+    Leaked,
+}
+
+/// A lock-type cell: its lock word, and two handles as content. What the second one lies in is said by the scenario ([`super::scenario::Nested`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Lock {
+    pub(crate) readers: Set,
+    pub(crate) held: Held,
+    /// The flag.
+    pub(crate) claimed: bool,
+    /// The marker is inside.
+    pub(crate) marker: bool,
+    pub(crate) content: [Option<Id>; 2],
+    /// The flag of the cell that is nested in the content, if one is.
+    pub(crate) nested_counted: bool,
+    /// Who has the nested cell for writing.
+    pub(crate) nested_writer: Option<u8>,
+}
+
+/// A slot of the heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) life: Life,
+    pub(crate) color: Color,
+    /// The span of this slot has been swept since the last S2, or was taken fresh after it.
+    pub(crate) swept: bool,
+    pub(crate) count: u8,
+    pub(crate) in_log: bool,
+    /// A traced handle in a plain field.
+    pub(crate) plain: Option<Id>,
+    /// A handle in a skipped field.
+    pub(crate) skipped: Option<Id>,
+    pub(crate) edge: Edge,
+    pub(crate) lock: Lock,
+    /// The W of this object, if it has one.
+    pub(crate) w: Option<Id>,
+    /// The target, if this object is a W.
+    pub(crate) target: Option<Id>,
+}
+
+/// Where a thread stands inside something that takes several steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Pc {
+    #[default]
+    Idle,
+    /// Inside `Gc::clone`: it brought the count from 0 to 1 and has not logged yet.
+    Cloning(Id),
+    /// Has loaded a pointer and is about to count it. `looks`: is to look at the mark first.
+    Counting { target: Id, looks: bool },
+    /// A pinned store into a counted cell: `new` is counted, the word not changed yet.
+    Storing { owner: Id, new: Id },
+    /// The same with the word changed: what was there is to be counted down.
+    CountingDown(Id),
+    /// The same in the wrong order: the word has changed, `new` is to be counted up and `old` down.
+    CountingLate { new: Id, old: Option<Id> },
+    /// Has won the lock of a claimed cell, first slice.
+    Winning { owner: Id, in_slices: bool },
+    /// Counting content in slices; what is below `next` is counted.
+    Releasing { owner: Id, next: u8 },
+    /// Filtering a candidate without compare-and-swap: the count that it saw.
+    Filtering { entry: Id, count: u8 },
+}
+
+/// A thread's pin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Pin {
+    #[default]
+    No,
+    Young,
+    /// S2 waits for it.
+    Awaited,
+}
+
+/// A mutator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Thread {
+    /// Counted handles on its stack, by target.
+    pub(crate) handles: [u8; OBJECTS],
+    pub(crate) pin: Pin,
+    pub(crate) locals: Set,
+    pub(crate) pc: Pc,
+    /// Actions left.
+    pub(crate) budget: u8,
+}
+
+/// What is going on in the cycle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Phase {
+    #[default]
+    Off,
+    /// From S1 to R.
+    Scanning,
+    /// From R to S2.
+    Marking,
+    /// After S2: the W's of white targets are being cleared.
+    Clearing,
+    /// Each thread is to be seen inactive once.
+    Handshake,
+    Sweeping,
+}
+
+impl Phase {
+    pub(crate) fn is_marking(self) -> bool {
+        matches!(self, Phase::Scanning | Phase::Marking)
+    }
+}
+
+/// How the marker treats the content that it is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    Claimed,
+    Counted,
+    Releasing,
+}
+
+/// Where the marker stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Marker {
+    #[default]
+    Idle,
+    /// Read a logged entry as 0 and is about to clear its bit without compare-and-swap.
+    ClearingBit(Id),
+    /// In front of an object's `GcCell`.
+    AtEdge(Id),
+    /// In front of an object's lock-type cell.
+    AtLock(Id),
+    /// Inside it, `walked` handles behind it.
+    Inside { owner: Id, mode: Mode, walked: u8 },
+    /// Counting back what it claimed, `back` of `walked` done.
+    Back { owner: Id, walked: u8, back: u8 },
+    /// Has left a cell and is about to set its flag.
+    Flagging(Id),
+}
+
+/// Something happened that must not, and that no later state need show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// The memory of a freed object was read or written.
+    TouchedFreed(Id),
+    CountBelowZero(Id),
+    /// A W was cleared, or an upgrade refused, although the target was reachable.
+    WeakLost(Id),
+}
+
+/// All there is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct State {
+    pub(crate) objects: [Object; OBJECTS],
+    pub(crate) threads: [Thread; THREADS],
+    /// Candidate buffers, as sets: of equal entries in one buffer all but one are as good as dropped.
+    pub(crate) buffers: [Set; THREADS + 1],
+    pub(crate) log: Set,
+    /// What S1 took and the scan has not processed.
+    pub(crate) taken: Set,
+    pub(crate) phase: Phase,
+    pub(crate) marker: Marker,
+    /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
+    pub(crate) pending: Set,
+    pub(crate) cycles_left: u8,
+    /// S1s since a mutator last did anything.
+    pub(crate) quiet: u8,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Packs small numbers into a word.
+struct Word {
+    bits: u64,
+    used: u32,
+}
+
+impl Word {
+    fn new() -> Self {
+        Word { bits: 0, used: 0 }
+    }
+
+    fn put(&mut self, value: u8, width: u32) -> &mut Self {
+        debug_assert!(u32::from(value) < 1 << width && self.used + width <= 64);
+        self.bits |= u64::from(value) << self.used;
+        self.used += width;
+        self
+    }
+
+    fn id(&mut self, id: Option<Id>) -> &mut Self {
+        self.put(id.unwrap_or(7), 3)
+    }
+
+    fn bit(&mut self, bit: bool) -> &mut Self {
+        self.put(u8::from(bit), 1)
+    }
+}
+
+impl Object {
+    fn word(&self) -> u64 {
+        let mut word = Word::new();
+        word.put(self.life as u8, 2).put(self.color as u8, 2).bit(self.swept).put(self.count, 4).bit(self.in_log);
+        word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
+        let lock = &self.lock;
+        word.put(lock.readers.0, 2).bit(lock.claimed).bit(lock.marker).id(lock.content[0]).id(lock.content[1]);
+        word.bit(lock.nested_counted).put(lock.nested_writer.unwrap_or(3), 2);
+        let held = match lock.held {
+            Held::No => 0,
+            Held::Releasing => 1,
+            Held::Leaked => 2,
+            Held::Writing(thread) => 4 + thread,
+        };
+        word.put(held, 3).bits
+    }
+}
+
+impl Thread {
+    fn word(&self) -> u64 {
+        let mut word = Word::new();
+        for handles in self.handles {
+            word.put(handles, 3);
+        }
+        word.put(self.pin as u8, 2).put(self.locals.0, 8).put(self.budget, 4);
+        let (kind, first, second) = match self.pc {
+            Pc::Idle => (0, 0, 0),
+            Pc::Cloning(id) => (1, id, 0),
+            Pc::Counting { target, looks } => (2, target, u8::from(looks)),
+            Pc::Storing { owner, new } => (3, owner, new),
+            Pc::CountingDown(id) => (4, id, 0),
+            Pc::CountingLate { new, old } => (5, new, old.unwrap_or(7)),
+            Pc::Winning { owner, in_slices } => (6, owner, u8::from(in_slices)),
+            Pc::Releasing { owner, next } => (7, owner, next),
+            Pc::Filtering { entry, count } => (8, entry, count),
+        };
+        word.put(kind, 4).put(first, 3).put(second, 4).bits
+    }
+}
+
+impl Marker {
+    fn put(self, word: &mut Word) {
+        let (kind, first, second, third) = match self {
+            Marker::Idle => (0, 0, 0, 0),
+            Marker::ClearingBit(id) => (1, id, 0, 0),
+            Marker::AtEdge(id) => (2, id, 0, 0),
+            Marker::AtLock(id) => (3, id, 0, 0),
+            Marker::Inside { owner, mode, walked } => (4, owner, mode as u8, walked),
+            Marker::Back { owner, walked, back } => (5, owner, walked, back),
+            Marker::Flagging(id) => (6, id, 0, 0),
+        };
+        word.put(kind, 3).put(first, 3).put(second, 2).put(third, 2);
+    }
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for object in &self.objects {
+            hasher.write_u64(object.word());
+        }
+        for thread in &self.threads {
+            hasher.write_u64(thread.word());
+        }
+        let mut word = Word::new();
+        for buffer in self.buffers {
+            word.put(buffer.0, 8);
+        }
+        hasher.write_u64(word.put(self.log.0, 8).put(self.taken.0, 8).put(self.pending.0, 8).bits);
+        let mut word = Word::new();
+        word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3);
+        self.marker.put(&mut word);
+        let (kind, id) = match self.fault {
+            None => (0, 0),
+            Some(Fault::TouchedFreed(id)) => (1, id),
+            Some(Fault::CountBelowZero(id)) => (2, id),
+            Some(Fault::WeakLost(id)) => (3, id),
+        };
+        hasher.write_u64(word.put(kind, 2).put(id, 3).bits);
+    }
+}
