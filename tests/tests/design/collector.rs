@@ -5,7 +5,7 @@ use super::{
     play::Play,
     rules::Rule,
     scenario::Nested,
-    state::{Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, Set, THREADS},
+    state::{Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, Bits, THREADS},
 };
 
 /// A step of the collector.
@@ -105,9 +105,10 @@ impl Play<'_> {
             Marker::ClearingBit(_) => turns.push(Turn::ClearBit),
             Marker::AtEdge(_) => turns.push(Turn::TraceEdge),
             Marker::AtLock(_) => turns.push(Turn::EnterLock),
-            Marker::Inside { walked, .. } => {
+            Marker::Inside { owner, walked, .. } => {
                 turns.push(if walked < 2 { Turn::Visit } else { Turn::Leave });
-                if self.scenario.give_up {
+                // For a writer that waits, and borrows the cell meanwhile.
+                if self.scenario.give_up && self.reachable().has(owner) {
                     turns.push(Turn::GiveUp);
                 }
             }
@@ -193,7 +194,7 @@ impl Play<'_> {
             object.color = Color::White;
             object.swept = false;
         }
-        let mut taken = Set::default();
+        let mut taken = Bits::default();
         if self.keeps(Rule::TakeTheLogAtS1) {
             taken = std::mem::take(&mut self.state.log);
         }
@@ -289,13 +290,14 @@ impl Play<'_> {
         let Marker::AtLock(owner) = std::mem::take(&mut self.state.marker) else { return };
         let flag_first = !self.keeps(Rule::FlagSetLast);
         let may_enter_held = !self.keeps(Rule::SkipWriteHeld);
+        let claims = self.keeps(Rule::MarkerClaimsContent);
         let lock = &mut self.object(owner).lock;
         if matches!(lock.held, Held::Writing(_) | Held::Leaked) && !may_enter_held {
             return;
         }
         let mode = match lock.held {
             Held::Releasing => Mode::Releasing,
-            _ if lock.claimed => Mode::Claimed,
+            _ if lock.claimed || !claims => Mode::Claimed,
             _ => Mode::Counted,
         };
         lock.marker = true;
@@ -307,7 +309,7 @@ impl Play<'_> {
         let Marker::Inside { owner, mode, walked } = self.state.marker else { return };
         let target = self.object(owner).lock.content[usize::from(walked)];
         let counted = match mode {
-            Mode::Counted => self.keeps(Rule::MarkerClaimsContent),
+            Mode::Counted => true,
             Mode::Releasing => !self.keeps(Rule::ReleasingIsShadedOnly),
             Mode::Claimed => !self.keeps(Rule::ClaimedIsShadedOnly),
         };
@@ -347,7 +349,7 @@ impl Play<'_> {
     fn leave(&mut self) {
         let Marker::Inside { owner, mode, .. } = std::mem::take(&mut self.state.marker) else { return };
         self.object(owner).lock.marker = false;
-        if mode != Mode::Counted || !self.keeps(Rule::MarkerClaimsContent) || !self.keeps(Rule::FlagSet) {
+        if mode != Mode::Counted || !self.keeps(Rule::FlagSet) {
             return;
         }
         if self.keeps(Rule::FlagSetBeforeLeaving) {
@@ -435,7 +437,7 @@ impl Play<'_> {
     }
 
     fn end_clearing(&mut self) {
-        self.state.pending = Set::default();
+        self.state.pending = Bits::default();
         if self.keeps(Rule::HandshakeBeforeSweep) {
             self.state.phase = Phase::Handshake;
             (0..THREADS as u8).for_each(|thread| self.state.pending.add(thread));

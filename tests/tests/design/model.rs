@@ -51,7 +51,12 @@ pub(crate) struct Searched {
 impl Design {
     /// Searches breadth first, until something is violated or there are no more states.
     pub(crate) fn search(self, threads: usize) -> Searched {
-        let checker = self.checker().threads(threads).finish_when(HasDiscoveries::Any).spawn_bfs().join();
+        self.search_to(threads, usize::MAX)
+    }
+
+    fn search_to(self, threads: usize, depth: usize) -> Searched {
+        let checker = self.checker().threads(threads).finish_when(HasDiscoveries::Any).target_max_depth(depth);
+        let checker = checker.spawn_bfs().join();
         let violation = checker.discoveries().into_iter().next();
         Searched { states: checker.unique_state_count(), depth: checker.max_depth(), violation }
     }

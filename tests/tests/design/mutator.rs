@@ -49,6 +49,28 @@ impl Play<'_> {
         &self.state.objects[usize::from(id)]
     }
 
+    /// The `GcCell` of `owner`: a field of its own, or nested in the content of its lock-type cell.
+    fn edge(&self, owner: Id) -> Edge {
+        let lock = &self.peek(owner).lock;
+        match self.nested(owner) {
+            Nested::Edge => Edge { target: lock.content[1], counted: lock.nested_counted },
+            _ => self.peek(owner).edge,
+        }
+    }
+
+    fn change_edge(&mut self, owner: Id, target: Option<Id>) {
+        if self.nested(owner) == Nested::Edge {
+            self.object(owner).lock.content[1] = target;
+        } else {
+            self.object(owner).edge.target = target;
+        }
+    }
+
+    /// Whether `thread` may use the `GcCell` of `owner`: a nested one under a guard.
+    fn reaches_edge(&self, thread: u8, owner: Id) -> bool {
+        self.reaches(thread, owner) && (self.nested(owner) != Nested::Edge || self.has_guard(thread, owner))
+    }
+
     fn has_guard(&self, thread: u8, id: Id) -> bool {
         let lock = &self.peek(id).lock;
         lock.readers.has(thread) || lock.held == Held::Writing(thread)
@@ -85,25 +107,27 @@ impl Play<'_> {
                 lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
             }
             Act::Drop(id) => has(id) && (own.handles[usize::from(id)] > 1 || !self.has_guard(thread, id)),
-            Act::Get(owner) | Act::Take(owner) => self.reaches(thread, owner) && gets(self.peek(owner).edge.target),
+            Act::Get(owner) | Act::Take(owner) => self.reaches_edge(thread, owner) && gets(self.edge(owner).target),
             Act::Set(owner, new) => {
-                let old = self.peek(owner).edge.target;
+                let old = self.edge(owner).target;
                 let room = old.is_none_or(|old| self.may_hold_one_more(thread, old));
-                self.reaches(thread, owner) && has(new) && (own.handles[usize::from(new)] > 1 || owner != new) && room
+                self.reaches_edge(thread, owner) && has(new) && (own.handles[usize::from(new)] > 1 || owner != new) && room
             }
             Act::Pin => !pinned,
             Act::Unpin => pinned && own.locals.iter().all(|id| has(id) || !self.has_guard(thread, id)),
             Act::Load(owner) => {
-                let target = self.peek(owner).edge.target;
-                pinned && self.reaches(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
+                let target = self.edge(owner).target;
+                pinned && self.reaches_edge(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
             }
             Act::Follow(owner) => {
                 let target = self.peek(owner).plain;
                 pinned && self.reaches(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
             }
-            Act::Store(owner, new) => pinned && own.locals.has(new) && self.reaches(thread, owner),
+            Act::Store(owner, new) => pinned && own.locals.has(new) && self.reaches_edge(thread, owner),
             Act::ToGc(id) => pinned && own.locals.has(id) && self.may_hold_one_more(thread, id),
-            Act::Alloc(slot, plain) => pinned && own.locals.has(plain) && self.peek(slot).life == Life::Unborn,
+            Act::Alloc(slot, plain) => {
+                pinned && has(plain) && !self.has_guard(thread, plain) && self.peek(slot).life == Life::Unborn
+            }
             Act::Read(owner) => {
                 let free = matches!(lock(owner).held, Held::No);
                 self.reaches(thread, owner) && free && !lock(owner).readers.has(thread)
@@ -159,7 +183,7 @@ impl Play<'_> {
                 own.pin = Pin::No;
                 own.locals = Default::default();
             }
-            Act::Load(owner) => self.local(thread, self.peek(owner).edge.target),
+            Act::Load(owner) => self.local(thread, self.edge(owner).target),
             Act::Follow(owner) => self.local(thread, self.peek(owner).plain),
             Act::Store(owner, new) => self.store(thread, owner, new),
             Act::ToGc(id) => {
@@ -168,9 +192,8 @@ impl Play<'_> {
             }
             Act::Alloc(slot, plain) => {
                 self.born(slot, Object { plain: Some(plain), ..Object::default() });
-                if self.keeps(Rule::ShadeWhatPinnedAllocClaims) {
-                    self.barrier(plain);
-                }
+                self.give(thread, plain);
+                self.claim(plain, Rule::ShadeWhatNewClaims);
                 self.thread(thread).locals.add(slot);
             }
             Act::Read(owner) => self.object(owner).lock.readers.add(thread),
@@ -302,7 +325,7 @@ impl Play<'_> {
     }
 
     fn get(&mut self, thread: u8, owner: Id) {
-        let Some(target) = self.peek(owner).edge.target else { return };
+        let Some(target) = self.edge(owner).target else { return };
         if self.keeps(Rule::GetIsOneOperation) {
             self.up_in_operation(thread, target);
             self.receive(thread, target);
@@ -314,8 +337,8 @@ impl Play<'_> {
     /// `set`; in a counted cell what was there comes out as a handle, to be dropped after the operation.
     fn set(&mut self, thread: u8, owner: Id, new: Id) {
         self.give(thread, new);
-        let Edge { target: old, counted } = self.peek(owner).edge;
-        self.object(owner).edge.target = Some(new);
+        let Edge { target: old, counted } = self.edge(owner);
+        self.change_edge(owner, Some(new));
         if counted {
             old.into_iter().for_each(|old| self.receive(thread, old));
         } else {
@@ -325,8 +348,8 @@ impl Play<'_> {
     }
 
     fn take(&mut self, thread: u8, owner: Id) {
-        let Edge { target: Some(old), counted } = self.peek(owner).edge else { return };
-        self.object(owner).edge.target = None;
+        let Edge { target: Some(old), counted } = self.edge(owner) else { return };
+        self.change_edge(owner, None);
         if !counted {
             self.overwritten(old);
             if self.keeps(Rule::TakeCounts) {
@@ -344,14 +367,14 @@ impl Play<'_> {
 
     /// The first step of a pinned store.
     fn store(&mut self, thread: u8, owner: Id, new: Id) {
-        let Edge { target: old, counted } = self.peek(owner).edge;
+        let Edge { target: old, counted } = self.edge(owner);
         if !counted {
             self.store_claimed(owner, new, old);
         } else if self.keeps(Rule::StoreCountsBefore) {
             self.up_in_operation(thread, new);
             self.thread(thread).pc = Pc::Storing { owner, new };
         } else {
-            self.object(owner).edge.target = Some(new);
+            self.change_edge(owner, Some(new));
             self.thread(thread).pc = Pc::CountingLate { new, old };
         }
     }
@@ -360,19 +383,22 @@ impl Play<'_> {
         if self.keeps(Rule::PinnedStoreShades) {
             self.barrier(new);
         }
-        self.object(owner).edge.target = Some(new);
+        self.change_edge(owner, Some(new));
         old.into_iter().for_each(|old| self.overwritten(old));
     }
 
     /// The second step of a pinned store that found the cell counted.
     fn change_word(&mut self, thread: u8, owner: Id, new: Id) {
-        let Edge { target: old, counted } = self.peek(owner).edge;
+        let Edge { target: old, counted } = self.edge(owner);
         if !counted && self.keeps(Rule::StoreComparesTheTag) {
             self.store_claimed(owner, new, old);
             self.down(new);
             return;
         }
-        self.object(owner).edge = Edge { target: Some(new), counted: true };
+        self.change_edge(owner, Some(new));
+        if self.nested(owner) == Nested::Edge {
+            self.object(owner).lock.nested_counted = true;
+        }
         if let Some(old) = old.filter(|_| self.keeps(Rule::StoreCountsDown)) {
             self.thread(thread).pc = Pc::CountingDown(old);
         }

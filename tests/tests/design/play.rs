@@ -3,7 +3,7 @@
 use super::{
     rules::Rule,
     scenario::{Nested, Scenario},
-    state::{Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, Set, State},
+    state::{Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, Bits, State},
 };
 
 /// A state being played on.
@@ -139,11 +139,11 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         objects: Default::default(),
         threads: Default::default(),
         buffers: Default::default(),
-        log: Set::default(),
-        taken: Set::default(),
+        log: Bits::default(),
+        taken: Bits::default(),
         phase: Phase::Off,
         marker: Marker::Idle,
-        pending: Set::default(),
+        pending: Bits::default(),
         cycles_left: scenario.cycles + more_cycles,
         quiet: 0,
         fault: None,

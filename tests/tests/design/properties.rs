@@ -3,7 +3,7 @@
 use super::{
     play::Play,
     scenario::{Nested, Scenario},
-    state::{Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, Set, State},
+    state::{Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, Bits, State},
 };
 
 /// How many counted handles to `id` there are: what its root count must say.
@@ -60,15 +60,15 @@ fn counted_content(state: &State, owner: Id) -> impl Fn(u8) -> bool {
 
 impl Play<'_> {
     /// Everything that a thread can get at, through whatever leads there.
-    pub(crate) fn reachable(&self) -> Set {
+    pub(crate) fn reachable(&self) -> Bits {
         reachable(self.scenario, self.state)
     }
 }
 
 /// See [`Play::reachable`].
-pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Set {
+pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Bits {
     let mut reached = roots(scenario, state);
-    let mut done = Set::default();
+    let mut done = Bits::default();
     while let Some(id) = reached.iter().find(|&id| !done.has(id)) {
         done.add(id);
         let object = &state.objects[usize::from(id)];
@@ -79,8 +79,8 @@ pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Set {
     reached
 }
 
-fn roots(scenario: &Scenario, state: &State) -> Set {
-    let mut roots = Set::default();
+fn roots(scenario: &Scenario, state: &State) -> Bits {
+    let mut roots = Bits::default();
     (0..OBJECTS as Id).filter(|&id| scenario.shapes[usize::from(id)].outside).for_each(|id| roots.add(id));
     for thread in &state.threads {
         (0..OBJECTS as Id).filter(|&id| thread.handles[usize::from(id)] > 0).for_each(|id| roots.add(id));
@@ -117,7 +117,7 @@ pub(crate) fn counts_are_exact(scenario: &Scenario, state: &State) -> bool {
 /// Every entry in a list, and everything grey, is an object.
 pub(crate) fn entries_live(state: &State) -> bool {
     let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
-    let entries = Set(buffers | state.log.0 | state.taken.0);
+    let entries = Bits(buffers | state.log.0 | state.taken.0);
     entries.iter().all(|id| state.objects[usize::from(id)].life == Life::Alive)
 }
 
@@ -142,7 +142,7 @@ fn is_w(scenario: &Scenario, id: Id) -> bool {
 /// R1 and R3: a root has an entry or somebody is about to log it; from R to S2 it is marked or somebody is.
 pub(crate) fn roots_are_known(state: &State) -> bool {
     let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
-    let entries = Set(buffers | state.log.0 | state.taken.0);
+    let entries = Bits(buffers | state.log.0 | state.taken.0);
     (0..OBJECTS as Id).all(|id| {
         let object = &state.objects[usize::from(id)];
         let cloning = state.threads.iter().any(|thread| thread.pc == Pc::Cloning(id));

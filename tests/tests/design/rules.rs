@@ -130,12 +130,10 @@ rules! {
     ShadeOldTarget,
     /// `set` shades what it claims. Weakened: it does not.
     ShadeWhatSetClaims,
-    /// `Gc::new` shades what it claims. Weakened: it does not.
+    /// `Gc::new` and `g.alloc` shade what they claim. Weakened: they do not.
     ShadeWhatNewClaims,
     /// A pinned store shades the new target. Weakened: it does not.
     PinnedStoreShades,
-    /// `g.alloc` shades what it claims. Weakened: it does not.
-    ShadeWhatPinnedAllocClaims,
 
     // Section 8: pins.
 

@@ -3,7 +3,7 @@
 //! All scenarios are played by the same rules. One lists the concrete actions each thread may take, in any order and as often as
 //! its budget allows, so that the state space stays small enough to be searched whole.
 
-use super::state::{Id, OBJECTS, Set, State, THREADS};
+use super::state::{Id, OBJECTS, Bits, State, THREADS};
 
 /// What the second handle in the content of a lock-type cell lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -75,7 +75,7 @@ pub(crate) enum Act {
     Store(Id, Id),
     /// `Local::to_gc`.
     ToGc(Id),
-    /// `g.alloc` of an object with one plain field.
+    /// `g.alloc` of an object with one handle of one's own in a plain field.
     Alloc(Id, Id),
     Read(Id),
     EndRead(Id),
@@ -111,7 +111,7 @@ pub(crate) struct Scenario {
     /// Fills the initial heap; counts and the root log follow from it.
     pub(crate) begin: fn(&mut State),
     /// The slots of W's.
-    pub(crate) weak_slots: Set,
+    pub(crate) weak_slots: Bits,
     pub(crate) acts: [&'static [Act]; THREADS],
     /// How many actions each thread has; those that end something are free.
     pub(crate) budgets: [u8; THREADS],

@@ -2,7 +2,7 @@
 
 use super::{
     scenario::{Act::*, EDGE, Fields, LEAF, LOCK, Nested, STATIC, Scenario, Shape},
-    state::{Edge, Life, Object, Set, State},
+    state::{Edge, Life, Object, Bits, State},
 };
 
 const NONE: Fields = Fields { plain: None, skipped: None, edge: None, content: None, leaked: false };
@@ -11,7 +11,7 @@ const BLANK: Scenario = Scenario {
     name: "",
     shapes: [LEAF; 5],
     begin: |_| {},
-    weak_slots: Set(0),
+    weak_slots: Bits(0),
     acts: [&[], &[]],
     budgets: [0, 0],
     cycles: 2,
@@ -47,5 +47,296 @@ pub(crate) const TRAP: Scenario = Scenario {
     ..BLANK
 };
 
+/// The same cell with content of more than a slice, and handles that move in and out.
+pub(crate) const WRITERS: Scenario = Scenario {
+    name: "writers",
+    shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.claimed = true;
+        owner.lock.content = [Some(1), Some(2)];
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[WriteInSlices(0), MoveOut(0, 1), EndWrite(0), Drop(2), Drop(0)],
+        &[Write(0), MoveOut(0, 0), MoveIn(0, 0, 1), EndWrite(0), Drop(1)],
+    ],
+    budgets: [2, 3],
+    give_up: true,
+    ..BLANK
+};
+
+/// A `GcCell` in the content of a lock-type cell, used by readers of it, counted after a writer was there.
+pub(crate) const NESTED_EDGE: Scenario = Scenario {
+    name: "GcCell in a lock-type cell",
+    shapes: [Shape { nested: Nested::Edge, ..LOCK }, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.claimed = true;
+        owner.lock.content = [None, Some(1)];
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+        state.threads[1].handles[2] = 1;
+    },
+    acts: [
+        &[Write(0), EndWrite(0), Read(0), Take(0), EndRead(0), Drop(1), Drop(0)],
+        &[Read(0), Set(0, 2), EndRead(0), Drop(0)],
+    ],
+    budgets: [3, 2],
+    give_up: true,
+    ..BLANK
+};
+
+/// The same with pinned stores.
+pub(crate) const NESTED_STORE: Scenario = Scenario {
+    name: "pinned stores into a GcCell in a lock-type cell",
+    shapes: [Shape { nested: Nested::Edge, ..LOCK }, LEAF, EDGE, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.claimed = false;
+        owner.lock.nested_counted = true;
+        owner.lock.content = [None, Some(1)];
+        alive(state, 1);
+        alive(state, 2).edge.target = Some(3);
+        alive(state, 3);
+        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[2] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[Pin, Load(2), Read(0), Store(0, 3), EndRead(0), Unpin, Drop(2)],
+        &[Read(0), Get(0), EndRead(0), Drop(1), Drop(3)],
+    ],
+    budgets: [4, 2],
+    cycles: 2,
+    give_up: true,
+    ..BLANK
+};
+
+/// A lock-type cell in another's content, opened by readers of the outer one; and a cycle through both.
+pub(crate) const NESTED_LOCK: Scenario = Scenario {
+    name: "lock-type cell in a lock-type cell",
+    shapes: [Shape { nested: Nested::Lock, ..LOCK }, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.claimed = true;
+        owner.lock.content = [None, Some(0)];
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+        state.threads[1].handles[1] = 1;
+    },
+    acts: [
+        &[Read(0), WriteNested(0), MoveOutNested(0), EndWriteNested(0), EndRead(0), Drop(0)],
+        &[Write(0), MoveIn(0, 0, 1), EndWrite(0), Drop(0), Drop(1)],
+    ],
+    budgets: [3, 2],
+    give_up: true,
+    ..BLANK
+};
+
+/// One `GcCell`, a thread that reads and one that changes it.
+pub(crate) const EDGES: Scenario = Scenario {
+    name: "GcCell",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+        state.threads[1].handles[2] = 1;
+    },
+    acts: [&[Get(0), Drop(1), Drop(2), Drop(0)], &[Set(0, 2), Take(0), Drop(0), Drop(1), Drop(2)]],
+    budgets: [2, 2],
+    filter: true,
+    ..BLANK
+};
+
+/// A cycle of two objects through `GcCell`s, being made and unmade.
+pub(crate) const CYCLE: Scenario = Scenario {
+    name: "cycle through GcCells",
+    shapes: [EDGE, EDGE, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[1] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [&[Get(0), Take(0), Drop(0), Drop(1)], &[Set(1, 0), Drop(0), Drop(1)]],
+    budgets: [2, 1],
+    filter: true,
+    ..BLANK
+};
+
+/// Clones out of plain fields, their windows open across stops, the one owner reached through the other.
+pub(crate) const WINDOWS: Scenario = Scenario {
+    name: "clones out of plain fields",
+    shapes: [LEAF; 5],
+    begin: |state| {
+        alive(state, 0).plain = Some(1);
+        alive(state, 1).plain = Some(2);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[ClonePlain(0), ClonePlain(1), Drop(0), Drop(1), Drop(2)],
+        &[ClonePlain(0), ClonePlain(1), Drop(0), Drop(1), Drop(2)],
+    ],
+    budgets: [2, 2],
+    filter: true,
+    ..BLANK
+};
+
+/// Objects are born around others, one with a skipped field.
+pub(crate) const BIRTHS: Scenario = Scenario {
+    name: "births",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[Get(0), New(2, Fields { plain: Some(1), ..NONE }), New(3, Fields { skipped: Some(2), ..NONE }), Drop(1), Drop(2), Drop(3), Drop(0)],
+        &[Take(0), Drop(1), Drop(0)],
+    ],
+    budgets: [3, 1],
+    cycles: 3,
+    filter: true,
+    latency: 3,
+    ..BLANK
+};
+
+/// A guard is leaked and its cell moved into the heap.
+pub(crate) const LEAK: Scenario = Scenario {
+    name: "leaked guard",
+    shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 1);
+        state.threads[0].handles[1] = 1;
+        state.threads[1].handles[1] = 1;
+    },
+    acts: [&[New(0, Fields { content: Some(1), leaked: true, ..NONE }), Drop(0), Drop(1)], &[Drop(1)]],
+    budgets: [1, 1],
+    cycles: 3,
+    filter: true,
+    latency: 3,
+    ..BLANK
+};
+
+/// Pinned loads from a static and from an object, beside a thread that changes both.
+pub(crate) const PINS: Scenario = Scenario {
+    name: "pinned loads",
+    shapes: [EDGE, LEAF, LEAF, LEAF, STATIC],
+    begin: |state| {
+        alive(state, 4).edge.target = Some(0);
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[1].handles[2] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[Pin, Load(4), Load(0), ToGc(1), Unpin, Drop(1)],
+        &[Set(0, 2), Take(4), Drop(0), Drop(1)],
+    ],
+    budgets: [4, 2],
+    ..BLANK
+};
+
+/// Pinned stores from one object into another, and a birth under the pin.
+pub(crate) const STORES: Scenario = Scenario {
+    name: "pinned stores",
+    shapes: [EDGE, LEAF, EDGE, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[2] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [&[Pin, Load(0), Store(2, 1), Unpin, Drop(0)], &[Take(0), Drop(1), Drop(0)]],
+    budgets: [4, 1],
+    ..BLANK
+};
+
+/// `g.alloc`.
+pub(crate) const PINNED_BIRTHS: Scenario = Scenario {
+    name: "pinned births",
+    shapes: [LEAF, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).plain = Some(1);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[ClonePlain(0), Pin, Alloc(2, 1), ToGc(2), Follow(2), Unpin, Drop(0), Drop(2), Drop(1)],
+        &[ClonePlain(0), Drop(0), Drop(1)],
+    ],
+    budgets: [5, 1],
+    ..BLANK
+};
+
+/// A weak handle beside the last strong one, which is also made anew from it.
+pub(crate) const WEAK: Scenario = Scenario {
+    name: "upgrades",
+    shapes: [LEAF; 5],
+    begin: |state| {
+        let target = alive(state, 0);
+        target.w = Some(1);
+        target.plain = Some(2);
+        alive(state, 1).target = Some(0);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[1] = 1;
+    },
+    weak_slots: Bits(1 << 1),
+    acts: [&[Downgrade(0, 1), Drop(0), Upgrade(1), Drop(1)], &[Upgrade(1), Drop(0), Drop(1)]],
+    budgets: [2, 2],
+    ..BLANK
+};
+
+/// A target and its W are born at any time.
+pub(crate) const NEW_WEAK: Scenario = Scenario {
+    name: "weak births",
+    shapes: [LEAF; 5],
+    begin: |state| {
+        alive(state, 2).plain = Some(4);
+        alive(state, 4);
+        state.threads[0].handles[2] = 1;
+    },
+    weak_slots: Bits(1 << 1),
+    acts: [&[New(0, NONE), Downgrade(0, 1), Upgrade(1), Drop(0), Drop(1), Drop(2)], &[Upgrade(1), Drop(0)]],
+    budgets: [4, 1],
+    ..BLANK
+};
+
 /// All that are searched in CI.
-pub(crate) const ALL: &[&Scenario] = &[&TRAP];
+pub(crate) const ALL: &[&Scenario] = &[
+    &TRAP,
+    &WRITERS,
+    &NESTED_EDGE,
+    &NESTED_STORE,
+    &NESTED_LOCK,
+    &EDGES,
+    &CYCLE,
+    &WINDOWS,
+    &BIRTHS,
+    &LEAK,
+    &PINS,
+    &STORES,
+    &PINNED_BIRTHS,
+    &WEAK,
+    &NEW_WEAK,
+];

@@ -14,9 +14,9 @@ pub(crate) type Id = u8;
 
 /// A set of objects or of threads.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Set(pub(crate) u8);
+pub(crate) struct Bits(pub(crate) u8);
 
-impl Set {
+impl Bits {
     pub(crate) fn has(self, id: Id) -> bool {
         self.0 & 1 << id != 0
     }
@@ -38,7 +38,7 @@ impl Set {
     }
 }
 
-impl std::fmt::Debug for Set {
+impl std::fmt::Debug for Bits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
@@ -84,7 +84,7 @@ pub(crate) enum Held {
 /// A lock-type cell: its lock word, and two handles as content. What the second one lies in is said by the scenario ([`super::scenario::Nested`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Lock {
-    pub(crate) readers: Set,
+    pub(crate) readers: Bits,
     pub(crate) held: Held,
     /// The flag.
     pub(crate) claimed: bool,
@@ -157,7 +157,7 @@ pub(crate) struct Thread {
     /// Counted handles on its stack, by target.
     pub(crate) handles: [u8; OBJECTS],
     pub(crate) pin: Pin,
-    pub(crate) locals: Set,
+    pub(crate) locals: Bits,
     pub(crate) pc: Pc,
     /// Actions left.
     pub(crate) budget: u8,
@@ -228,14 +228,14 @@ pub(crate) struct State {
     pub(crate) objects: [Object; OBJECTS],
     pub(crate) threads: [Thread; THREADS],
     /// Candidate buffers, as sets: of equal entries in one buffer all but one are as good as dropped.
-    pub(crate) buffers: [Set; THREADS + 1],
-    pub(crate) log: Set,
+    pub(crate) buffers: [Bits; THREADS + 1],
+    pub(crate) log: Bits,
     /// What S1 took and the scan has not processed.
-    pub(crate) taken: Set,
+    pub(crate) taken: Bits,
     pub(crate) phase: Phase,
     pub(crate) marker: Marker,
     /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
-    pub(crate) pending: Set,
+    pub(crate) pending: Bits,
     pub(crate) cycles_left: u8,
     /// S1s since a mutator last did anything.
     pub(crate) quiet: u8,
