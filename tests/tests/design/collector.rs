@@ -5,7 +5,7 @@ use super::{
     play::Play,
     rules::Rule,
     scenario::Nested,
-    state::{Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, Bits, THREADS},
+    state::{Bits, Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, THREADS},
 };
 
 /// A step of the collector.
@@ -67,15 +67,15 @@ impl Play<'_> {
             Phase::Off => {}
             Phase::Scanning => {
                 if state.marker == Marker::Idle {
-                    turns.extend(state.taken.iter().map(Turn::Scan));
-                    if state.taken.is_empty() || !self.keeps(Rule::EntriesTakenProcessedBeforeR) {
+                    turns.extend(self.to_scan().iter().map(Turn::Scan));
+                    if state.taken().is_empty() || !self.keeps(Rule::EntriesTakenProcessedBeforeR) {
                         turns.push(Turn::R);
                     }
                 }
             }
             Phase::Marking => {
                 if !self.keeps(Rule::EntriesTakenProcessedBeforeR) && state.marker == Marker::Idle {
-                    turns.extend(state.taken.iter().map(Turn::Scan));
+                    turns.extend(self.to_scan().iter().map(Turn::Scan));
                 }
                 if !self.keeps(Rule::ClearAfterS2) {
                     turns.extend(self.heap().filter(|&w| self.has_white_target(w)).map(Turn::Clear));
@@ -95,6 +95,11 @@ impl Play<'_> {
             }
             Phase::Sweeping => turns.push(Turn::Sweep),
         }
+    }
+
+    /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
+    fn to_scan(&self) -> Bits {
+        if self.state.taken_log.is_empty() { self.state.taken_candidates } else { self.state.taken_log }
     }
 
     fn marker_turns(&self, turns: &mut Vec<Turn>) {
@@ -194,15 +199,13 @@ impl Play<'_> {
             object.color = Color::White;
             object.swept = false;
         }
-        let mut taken = Bits::default();
         if self.keeps(Rule::TakeTheLogAtS1) {
-            taken = std::mem::take(&mut self.state.log);
+            self.state.taken_log = std::mem::take(&mut self.state.log);
         }
         if self.keeps(Rule::TakeBuffersAtS1) {
             let buffers = std::mem::take(&mut self.state.buffers);
-            taken.0 |= buffers.iter().fold(0, |all, buffer| all | buffer.0);
+            self.state.taken_candidates = Bits(buffers.iter().fold(0, |all, buffer| all | buffer.0));
         }
-        self.state.taken = taken;
         self.state.phase = Phase::Scanning;
         self.state.quiet = (self.state.quiet + 1).min(self.scenario.latency);
         if !self.keeps(Rule::PinsNotedAtR) {
@@ -217,24 +220,39 @@ impl Play<'_> {
     }
 
     fn scan(&mut self, id: Id) {
-        self.state.taken.remove(id);
+        let from_log = self.state.taken_log.has(id);
+        let taken = if from_log { &mut self.state.taken_log } else { &mut self.state.taken_candidates };
+        taken.remove(id);
         if !self.touch(id) {
             return;
         }
-        if self.object(id).count > 0 || !self.keeps(Rule::ScanDropsZero) {
-            if self.keeps(Rule::ScanShades) {
-                self.shade(id);
+        let Object { count, in_log, .. } = *self.object(id);
+        if count == 0 && self.keeps(Rule::ScanDropsZero) {
+            if from_log {
+                self.clear_bit(id);
             }
-            if self.keeps(Rule::ScanKeepsPositive) {
-                self.object(id).in_log = true;
-                self.state.log.add(id);
-            }
-        } else if self.object(id).in_log && self.keeps(Rule::ScanClearsTheBit) {
-            if self.keeps(Rule::ScanComparesAndSwaps) {
-                self.object(id).in_log = false;
-            } else {
-                self.state.marker = Marker::ClearingBit(id);
-            }
+        } else if from_log || !in_log {
+            self.keep(id);
+        }
+    }
+
+    /// An entry that is kept: its object is a root.
+    fn keep(&mut self, id: Id) {
+        if self.keeps(Rule::ScanShades) {
+            self.shade(id);
+        }
+        if self.keeps(Rule::ScanKeepsPositive) {
+            self.object(id).in_log = true;
+            self.log(id);
+        }
+    }
+
+    /// An entry of the log that is dropped.
+    fn clear_bit(&mut self, id: Id) {
+        if !self.keeps(Rule::ScanComparesAndSwaps) {
+            self.state.marker = Marker::ClearingBit(id);
+        } else if self.keeps(Rule::ScanClearsTheBit) {
+            self.object(id).in_log = false;
         }
     }
 
@@ -252,7 +270,7 @@ impl Play<'_> {
             return;
         }
         self.object(id).in_log = self.keeps(Rule::FilterSetsTheBit);
-        self.state.log.add(id);
+        self.log(id);
     }
 
     // Marking.
@@ -277,10 +295,7 @@ impl Play<'_> {
         let Marker::AtEdge(id) = std::mem::take(&mut self.state.marker) else { return };
         let edge = self.object(id).edge;
         edge.target.into_iter().for_each(|target| self.shade(target));
-        if edge.counted && self.keeps(Rule::MarkerClaimsEdges) {
-            self.object(id).edge.counted = false;
-            edge.target.into_iter().for_each(|target| self.down(target));
-        }
+        debug_assert!(!edge.counted, "only in the content of other cells are cells of the heap ever counted");
         if self.scenario.shapes[usize::from(id)].lock {
             self.state.marker = Marker::AtLock(id);
         }
@@ -291,7 +306,11 @@ impl Play<'_> {
         let flag_first = !self.keeps(Rule::FlagSetLast);
         let may_enter_held = !self.keeps(Rule::SkipWriteHeld);
         let claims = self.keeps(Rule::MarkerClaimsContent);
+        let may_enter_read = self.keeps(Rule::EnterReadHeld);
         let lock = &mut self.object(owner).lock;
+        if !lock.readers.is_empty() && !may_enter_read {
+            return;
+        }
         if matches!(lock.held, Held::Writing(_) | Held::Leaked) && !may_enter_held {
             return;
         }
@@ -338,7 +357,7 @@ impl Play<'_> {
         let claims = match mode {
             Mode::Releasing => false,
             Mode::Claimed => self.keeps(Rule::NestedClaimedInsideOuter),
-            Mode::Counted => true,
+            Mode::Counted => self.keeps(Rule::MarkerClaimsNested),
         };
         if lock.nested_counted && claims {
             self.object(owner).lock.nested_counted = false;

@@ -7,9 +7,9 @@ use super::{
     properties,
     rules::Rule,
     scenario::{Act, Scenario},
-    state::{Pc, State, THREADS},
+    state::{Life, Pc, State, THREADS},
 };
-use stateright::{Checker, HasDiscoveries, Model, Path, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 /// One scenario, with all rules kept or one weakened.
 #[derive(Clone)]
@@ -40,25 +40,56 @@ impl Design {
     }
 }
 
-/// What the issue of a search of all states is.
+/// A property that does not hold, and the steps to a state where it does not.
+pub(crate) struct Violation {
+    pub(crate) property: &'static str,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) state: State,
+}
+
+/// What came of a search.
 pub(crate) struct Searched {
     pub(crate) states: usize,
-    pub(crate) depth: usize,
-    /// The property that does not hold, and a shortest path (but for ties between search threads) to where it does not.
-    pub(crate) violation: Option<(&'static str, Path<State, Step>)>,
+    pub(crate) violation: Option<Violation>,
 }
 
 impl Design {
-    /// Searches breadth first, until something is violated or there are no more states.
-    pub(crate) fn search(self, threads: usize) -> Searched {
-        self.search_to(threads, usize::MAX)
+    /// Searches breadth first, with so many threads, until something is violated or there are no more states.
+    pub(crate) fn search(&self, threads: usize) -> Searched {
+        self.search_below(threads, usize::MAX)
     }
 
-    fn search_to(self, threads: usize, depth: usize) -> Searched {
-        let checker = self.checker().threads(threads).finish_when(HasDiscoveries::Any).target_max_depth(depth);
-        let checker = checker.spawn_bfs().join();
-        let violation = checker.discoveries().into_iter().next();
-        Searched { states: checker.unique_state_count(), depth: checker.max_depth(), violation }
+    /// A shortest violation, if there is any: the checker ends a while after it has found the first and remembers the last.
+    pub(crate) fn shortest_violation(&self) -> Option<Violation> {
+        let mut shortest = self.search(1).violation?;
+        while let Some(shorter) = self.search_below(1, shortest.steps.len()).violation {
+            shortest = shorter;
+        }
+        Some(shortest)
+    }
+
+    /// Searches states that are less than `steps` away.
+    fn search_below(&self, threads: usize, steps: usize) -> Searched {
+        let checker = self.clone().checker().threads(threads).finish_when(HasDiscoveries::Any);
+        let checker = checker.target_max_depth(steps.saturating_add(1)).spawn_bfs().join();
+        let found = checker.discoveries().into_iter().map(|(property, path)| {
+            let state = path.last_state().clone();
+            Violation { property, steps: path.into_actions(), state }
+        });
+        Searched { states: checker.unique_state_count(), violation: found.min_by_key(|found| found.steps.len()) }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "not so: {}", self.property)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:4}  {step:?}", number + 1)?;
+        }
+        for (id, object) in self.state.objects.iter().enumerate().filter(|(_, object)| object.life != Life::Unborn) {
+            writeln!(f, "      object {id}: {:?}, {:?}, count {}", object.life, object.color, object.count)?;
+        }
+        self.state.fault.map_or(Ok(()), |fault| writeln!(f, "      {fault:?}"))
     }
 }
 
@@ -115,8 +146,10 @@ impl Model for Design {
             Property::<Self>::always("what is unreachable goes within two cycles", |model, state| {
                 properties::unreachable_is_gone(model.scenario, state)
             }),
+            Property::<Self>::always("nothing is logged twice", |_, state| properties::logged_once(state)),
+            Property::<Self>::always("a writer is alone", |_, state| properties::writers_are_alone(state)),
         ];
-        // What follows is how the design keeps the four above; a weakened rule has to break one of those.
+        // What follows is how the design keeps what is above; a weakened rule has to break one of those.
         if self.weakened.is_none() {
             properties.push(Property::<Self>::always("R1, R3: roots are known", |_, state| {
                 properties::roots_are_known(state)

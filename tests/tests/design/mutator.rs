@@ -99,7 +99,10 @@ impl Play<'_> {
             Act::New(slot, fields) => {
                 let Fields { plain, skipped, edge, content, .. } = fields;
                 self.peek(slot).life == Life::Unborn
-                    && [plain, skipped, edge, content].into_iter().flatten().all(|id| has(id) && !self.has_guard(thread, id))
+                    && [plain, skipped, edge, content]
+                        .into_iter()
+                        .flatten()
+                        .all(|id| has(id) && !self.has_guard(thread, id))
             }
             Act::Clone(id) => has(id) && self.may_hold_one_more(thread, id),
             Act::ClonePlain(owner) => self.reaches(thread, owner) && gets(self.peek(owner).plain),
@@ -111,7 +114,10 @@ impl Play<'_> {
             Act::Set(owner, new) => {
                 let old = self.edge(owner).target;
                 let room = old.is_none_or(|old| self.may_hold_one_more(thread, old));
-                self.reaches_edge(thread, owner) && has(new) && (own.handles[usize::from(new)] > 1 || owner != new) && room
+                self.reaches_edge(thread, owner)
+                    && has(new)
+                    && (own.handles[usize::from(new)] > 1 || owner != new)
+                    && room
             }
             Act::Pin => !pinned,
             Act::Unpin => pinned && own.locals.iter().all(|id| has(id) || !self.has_guard(thread, id)),
@@ -129,7 +135,8 @@ impl Play<'_> {
                 pinned && has(plain) && !self.has_guard(thread, plain) && self.peek(slot).life == Life::Unborn
             }
             Act::Read(owner) => {
-                let free = matches!(lock(owner).held, Held::No);
+                let admitted = !self.keeps(Rule::ReleasingKeepsReadersOut) && lock(owner).held == Held::Releasing;
+                let free = admitted || lock(owner).held == Held::No;
                 self.reaches(thread, owner) && free && !lock(owner).readers.has(thread)
             }
             Act::EndRead(owner) => lock(owner).readers.has(thread) && lock(owner).nested_writer != Some(thread),
@@ -144,14 +151,20 @@ impl Play<'_> {
             }
             Act::MoveIn(owner, index, id) => {
                 let empty = lock(owner).content[usize::from(index)].is_none();
-                lock(owner).held == Held::Writing(thread) && empty && has(id) && (own.handles[usize::from(id)] > 1 || id != owner)
+                lock(owner).held == Held::Writing(thread)
+                    && empty
+                    && has(id)
+                    && (own.handles[usize::from(id)] > 1 || id != owner)
             }
             Act::WriteNested(owner) => lock(owner).readers.has(thread) && lock(owner).nested_writer.is_none(),
             Act::EndWriteNested(owner) => lock(owner).nested_writer == Some(thread),
             Act::MoveOutNested(owner) => lock(owner).nested_writer == Some(thread) && gets(lock(owner).content[1]),
             Act::MoveInNested(owner, id) => {
                 let empty = lock(owner).content[1].is_none();
-                lock(owner).nested_writer == Some(thread) && empty && has(id) && (own.handles[usize::from(id)] > 1 || id != owner)
+                lock(owner).nested_writer == Some(thread)
+                    && empty
+                    && has(id)
+                    && (own.handles[usize::from(id)] > 1 || id != owner)
             }
             Act::Downgrade(id, slot) => {
                 let slot_is_free = self.peek(slot).life == Life::Unborn;
@@ -236,7 +249,7 @@ impl Play<'_> {
                 let object = self.object(entry);
                 object.in_log = true;
                 object.count = count;
-                self.state.log.add(entry);
+                self.log(entry);
             }
         }
     }
@@ -294,7 +307,10 @@ impl Play<'_> {
             ..Lock::default()
         };
         let edge = Edge { target: fields.edge, counted: false };
-        self.born(slot, Object { count: 1, plain: fields.plain, skipped: fields.skipped, edge, lock, ..Object::default() });
+        self.born(
+            slot,
+            Object { count: 1, plain: fields.plain, skipped: fields.skipped, edge, lock, ..Object::default() },
+        );
         let claimed_content = fields.content.filter(|_| claims_lock);
         for id in [fields.plain, fields.edge, claimed_content].into_iter().flatten() {
             self.give(thread, id);

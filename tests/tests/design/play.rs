@@ -3,7 +3,7 @@
 use super::{
     rules::Rule,
     scenario::{Nested, Scenario},
-    state::{Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, Bits, State},
+    state::{Bits, Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, State},
 };
 
 /// A state being played on.
@@ -86,6 +86,14 @@ impl Play<'_> {
         }
     }
 
+    /// Puts an entry into the root log.
+    pub(crate) fn log(&mut self, id: Id) {
+        if self.state.log.has(id) {
+            self.fault(Fault::LoggedTwice(id));
+        }
+        self.state.log.add(id);
+    }
+
     /// Counts one more handle inside an operation.
     pub(crate) fn up_in_operation(&mut self, thread: u8, id: Id) {
         if self.up(id) && self.keeps(Rule::LogOnZeroToOne) {
@@ -140,7 +148,8 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         threads: Default::default(),
         buffers: Default::default(),
         log: Bits::default(),
-        taken: Bits::default(),
+        taken_log: Bits::default(),
+        taken_candidates: Bits::default(),
         phase: Phase::Off,
         marker: Marker::Idle,
         pending: Bits::default(),

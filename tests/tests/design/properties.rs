@@ -3,7 +3,7 @@
 use super::{
     play::Play,
     scenario::{Nested, Scenario},
-    state::{Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, Bits, State},
+    state::{Bits, Fault, Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, State},
 };
 
 /// How many counted handles to `id` there are: what its root count must say.
@@ -102,7 +102,16 @@ fn roots(scenario: &Scenario, state: &State) -> Bits {
 /// Nothing reachable has been swept, nothing freed has been touched, no weak handle has been lost.
 pub(crate) fn reachable_lives(scenario: &Scenario, state: &State) -> bool {
     let lives = |id: Id| state.objects[usize::from(id)].life == Life::Alive;
-    state.fault.is_none() && reachable(scenario, state).iter().all(lives)
+    let faultless = matches!(state.fault, None | Some(Fault::LoggedTwice(_)));
+    faultless && reachable(scenario, state).iter().all(lives)
+}
+
+/// Who has a cell open for writing is alone in it: no reader, no marker.
+pub(crate) fn writers_are_alone(state: &State) -> bool {
+    state.objects.iter().map(|object| object.lock).all(|lock| match lock.held {
+        Held::Writing(_) | Held::Leaked => lock.readers.is_empty() && !lock.marker,
+        Held::No | Held::Releasing => true,
+    })
 }
 
 /// Every root count is the number of counted handles.
@@ -116,9 +125,12 @@ pub(crate) fn counts_are_exact(scenario: &Scenario, state: &State) -> bool {
 
 /// Every entry in a list, and everything grey, is an object.
 pub(crate) fn entries_live(state: &State) -> bool {
-    let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
-    let entries = Bits(buffers | state.log.0 | state.taken.0);
-    entries.iter().all(|id| state.objects[usize::from(id)].life == Life::Alive)
+    state.entries().iter().all(|id| state.objects[usize::from(id)].life == Life::Alive)
+}
+
+/// The log, which nobody filters, has no second entry for anything, so that it does not grow without bound.
+pub(crate) fn logged_once(state: &State) -> bool {
+    !matches!(state.fault, Some(Fault::LoggedTwice(_)))
 }
 
 /// With mutators quiet for as many whole cycles as the scenario says, what is unreachable has been swept.
@@ -141,8 +153,7 @@ fn is_w(scenario: &Scenario, id: Id) -> bool {
 
 /// R1 and R3: a root has an entry or somebody is about to log it; from R to S2 it is marked or somebody is.
 pub(crate) fn roots_are_known(state: &State) -> bool {
-    let buffers = state.buffers.iter().fold(0, |all, buffer| all | buffer.0);
-    let entries = Bits(buffers | state.log.0 | state.taken.0);
+    let entries = state.entries();
     (0..OBJECTS as Id).all(|id| {
         let object = &state.objects[usize::from(id)];
         let cloning = state.threads.iter().any(|thread| thread.pc == Pc::Cloning(id));

@@ -1,7 +1,16 @@
-//! The rules of the design, one name each.
+//! The rules of the design, one name each, and what misses them.
 //!
 //! A [`Rule`] is kept unless the model weakens it; what a weakened rule looks like is said here and played where the
-//! rule is played.
+//! rule is played. [`MISSED`] names a scenario that cannot do without the rule; [`REDUNDANT`] lists the rules that
+//! none can tell from their weakened form.
+
+use super::{
+    scenario::Scenario,
+    scenarios::{
+        BIRTHS, CYCLE, EDGES, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, PINS, SLICES, STORES,
+        TRAP, WEAK, WINDOWS, WRITERS,
+    },
+};
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)*) => {
@@ -39,20 +48,24 @@ rules! {
     LeaveWriteHeldCounted,
     /// A lock says *releasing* until all of the content is counted. Weakened: *write-held, counted* after the first slice.
     ReleasingUntilAllIsCounted,
+    /// *Releasing* keeps readers out. Weakened: it does not.
+    ReleasingKeepsReadersOut,
     /// *Releasing* becomes *write-held* only when no marker is inside. Weakened: at once.
     FinishReleaseWaitsForMarker,
     /// A writer waits for the marker to leave. Weakened: it does not.
     WriterWaitsForMarker,
     /// The marker skips a write-held cell. Weakened: it goes in.
     SkipWriteHeld,
+    /// The marker enters a read-held cell. Weakened: it skips it.
+    EnterReadHeld,
     /// The marker only shades what is being released. Weakened: it claims.
     ReleasingIsShadedOnly,
     /// The marker shades claimed content, which has nothing to count down. Weakened: it counts down whatever it meets.
     ClaimedIsShadedOnly,
     /// The marker claims counted content of lock-type cells. Weakened: it only shades.
     MarkerClaimsContent,
-    /// The marker claims a counted `GcCell`. Weakened: it only shades.
-    MarkerClaimsEdges,
+    /// The marker claims the cells nested in counted content. Weakened: it only shades what is in them.
+    MarkerClaimsNested,
     /// The marker claims a nested cell that is counted inside claimed content. Weakened: it only shades.
     NestedClaimedInsideOuter,
     /// The marker sets the flag of a cell that it claims. Weakened: it leaves it.
@@ -156,8 +169,89 @@ rules! {
     UpgradeLooksAtMark,
     /// W's of white targets are cleared before slots are freed. Weakened: not at all.
     ClearBeforeSweep,
-    /// W's are cleared after S2 only. Weakened: as soon as marking begins to look finished, before S2.
+    /// W's are cleared after S2 only. Weakened: from R on.
     ClearAfterS2,
     /// Each thread is seen inactive between clearing and sweeping. Weakened: sweeping begins at once.
     HandshakeBeforeSweep,
 }
+
+/// For each rule a scenario in which something goes wrong without it.
+pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
+    (Rule::ClaimCountsDown, &EDGES),
+    (Rule::SkippedStaysCounted, &BIRTHS),
+    (Rule::TakeCounts, &EDGES),
+    (Rule::StoreCountsBefore, &NESTED_STORE),
+    (Rule::StoreCountsDown, &NESTED_STORE),
+    (Rule::StoreComparesTheTag, &NESTED_STORE),
+    (Rule::ReleaseBeforeWrite, &TRAP),
+    (Rule::ReleaseCountsNested, &NESTED_EDGE),
+    (Rule::LeaveWriteHeldCounted, &LEAK),
+    (Rule::ReleasingUntilAllIsCounted, &WRITERS),
+    (Rule::ReleasingKeepsReadersOut, &SLICES),
+    (Rule::FinishReleaseWaitsForMarker, &SLICES),
+    (Rule::WriterWaitsForMarker, &WRITERS),
+    (Rule::SkipWriteHeld, &WRITERS),
+    (Rule::EnterReadHeld, &TRAP),
+    (Rule::ReleasingIsShadedOnly, &SLICES),
+    (Rule::ClaimedIsShadedOnly, &TRAP),
+    (Rule::MarkerClaimsContent, &GARBAGE),
+    (Rule::MarkerClaimsNested, &GARBAGE),
+    (Rule::NestedClaimedInsideOuter, &NESTED_LOCK),
+    (Rule::FlagSet, &TRAP),
+    (Rule::FlagSetBeforeLeaving, &WRITERS),
+    (Rule::GivingUpClaimedStaysGrey, &TRAP),
+    (Rule::GivingUpCountsBack, &TRAP),
+    (Rule::CountBackLogs, &TRAP),
+    (Rule::CountBackUndoesNested, &NESTED_EDGE),
+    (Rule::LogOnZeroToOne, &TRAP),
+    (Rule::LogOnClone, &WINDOWS),
+    (Rule::LogAtBirth, &BIRTHS),
+    (Rule::ShadeOnZeroToOne, &TRAP),
+    (Rule::FilterKeepsPositive, &TRAP),
+    (Rule::FilterComparesAndSwaps, &TRAP),
+    (Rule::FilterSetsTheBit, &EDGES),
+    (Rule::TakeBuffersAtS1, &TRAP),
+    (Rule::TakeTheLogAtS1, &TRAP),
+    (Rule::ScanShades, &TRAP),
+    (Rule::ScanKeepsPositive, &TRAP),
+    (Rule::ScanDropsZero, &CYCLE),
+    (Rule::ScanClearsTheBit, &EDGES),
+    (Rule::ScanComparesAndSwaps, &EDGES),
+    (Rule::EntriesTakenProcessedBeforeR, &EDGES),
+    (Rule::StopsWaitForOperations, &TRAP),
+    (Rule::GetIsOneOperation, &EDGES),
+    (Rule::UpgradeIsOneOperation, &WEAK),
+    (Rule::S2ChecksGreyEmpty, &TRAP),
+    (Rule::S2ChecksMarkerHoldsNothing, &TRAP),
+    (Rule::S2WaitsForReleasing, &SLICES),
+    (Rule::AllocateInSweptSpans, &BIRTHS),
+    (Rule::BlackUntilSweeping, &NEW_WEAK),
+    (Rule::BlackAllocation, &BIRTHS),
+    (Rule::ShadeOldTarget, &PINS),
+    (Rule::ShadeWhatSetClaims, &EDGES),
+    (Rule::ShadeWhatNewClaims, &BIRTHS),
+    (Rule::PinnedStoreShades, &STORES),
+    (Rule::S2WaitsForPins, &PINS),
+    (Rule::PinsNotedAtR, &PINS),
+    (Rule::SweepCountsDown, &NESTED_EDGE),
+    (Rule::SweepForgetsClaimed, &EDGES),
+    (Rule::WKeptByMarkedTarget, &WEAK),
+    (Rule::UpgradeLooksAtMark, &WEAK),
+    (Rule::ClearBeforeSweep, &WEAK),
+    (Rule::ClearAfterS2, &WEAK),
+    (Rule::HandshakeBeforeSweep, &WEAK),
+];
+
+/// Rules that nobody misses, with the scenarios that would be the first to.
+///
+/// *The flag is set last.* Between the marker's entering a cell and its leaving nobody looks at the flag: readers never do, a writer
+/// is kept out by the marker's being there whatever the flag says, S2 waits for the marker, and the claim pass sees only cells that
+/// nobody else can reach. What matters is that the flag is set by the time it leaves (`FlagSetBeforeLeaving`), and that giving up
+/// leaves it clear. An implementation that knows of one bit 'the marker is inside' may set it when it likes.
+///
+/// *A W is not freed in the cycle its target dies in.* The W of a white target is read for the last time when it is cleared, and sweeping begins
+/// after that: from S2 on nobody reaches the target to make another weak handle of it, and who has a weak handle
+/// already marks W. The rule costs nothing (W goes one cycle later) and will be needed as soon as something refers from a dead target to its W
+/// after sweeping has begun: a sweep or a drop that unlinks the two, or a target that a finalizer resurrects.
+pub(crate) const REDUNDANT: &[(Rule, &[&Scenario])] =
+    &[(Rule::FlagSetLast, &[&TRAP, &SLICES, &NESTED_EDGE, &GARBAGE]), (Rule::WNotFreedWithTarget, &[&WEAK, &NEW_WEAK])];

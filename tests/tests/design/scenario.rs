@@ -3,7 +3,7 @@
 //! All scenarios are played by the same rules. One lists the concrete actions each thread may take, in any order and as often as
 //! its budget allows, so that the state space stays small enough to be searched whole.
 
-use super::state::{Id, OBJECTS, Bits, State, THREADS};
+use super::state::{Bits, Id, OBJECTS, State, THREADS};
 
 /// What the second handle in the content of a lock-type cell lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::{
     scenario::{Act::*, EDGE, Fields, LEAF, LOCK, Nested, STATIC, Scenario, Shape},
-    state::{Edge, Life, Object, Bits, State},
+    state::{Bits, Life, Object, State},
 };
 
 const NONE: Fields = Fields { plain: None, skipped: None, edge: None, content: None, leaked: false };
@@ -66,6 +66,27 @@ pub(crate) const WRITERS: Scenario = Scenario {
     ],
     budgets: [2, 3],
     give_up: true,
+    ..BLANK
+};
+
+/// A release in slices, beside a reader.
+pub(crate) const SLICES: Scenario = Scenario {
+    name: "release in slices",
+    shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.claimed = true;
+        owner.lock.content = [Some(1), Some(2)];
+        alive(state, 1);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[WriteInSlices(0), MoveOut(0, 1), EndWrite(0), Drop(2), Drop(0)],
+        &[Read(0), CloneContent(0, 1), EndRead(0), Drop(2)],
+    ],
+    budgets: [2, 2],
     ..BLANK
 };
 
@@ -206,7 +227,15 @@ pub(crate) const BIRTHS: Scenario = Scenario {
         state.threads[1].handles[0] = 1;
     },
     acts: [
-        &[Get(0), New(2, Fields { plain: Some(1), ..NONE }), New(3, Fields { skipped: Some(2), ..NONE }), Drop(1), Drop(2), Drop(3), Drop(0)],
+        &[
+            Get(0),
+            New(2, Fields { plain: Some(1), ..NONE }),
+            New(3, Fields { skipped: Some(2), ..NONE }),
+            Drop(1),
+            Drop(2),
+            Drop(3),
+            Drop(0),
+        ],
         &[Take(0), Drop(1), Drop(0)],
     ],
     budgets: [3, 1],
@@ -245,10 +274,7 @@ pub(crate) const PINS: Scenario = Scenario {
         state.threads[1].handles[2] = 1;
         state.threads[1].handles[0] = 1;
     },
-    acts: [
-        &[Pin, Load(4), Load(0), ToGc(1), Unpin, Drop(1)],
-        &[Set(0, 2), Take(4), Drop(0), Drop(1)],
-    ],
+    acts: [&[Pin, Load(4), Load(0), ToGc(1), Unpin, Drop(1)], &[Set(0, 2), Take(4), Drop(0), Drop(1)]],
     budgets: [4, 2],
     ..BLANK
 };
@@ -288,22 +314,23 @@ pub(crate) const PINNED_BIRTHS: Scenario = Scenario {
     ..BLANK
 };
 
-/// A weak handle beside the last strong one, which is also made anew from it.
+/// A weak handle beside an object that holds the target, which is upgraded, cloned and made weak again.
 pub(crate) const WEAK: Scenario = Scenario {
     name: "upgrades",
     shapes: [LEAF; 5],
     begin: |state| {
+        alive(state, 3).plain = Some(0);
         let target = alive(state, 0);
         target.w = Some(1);
         target.plain = Some(2);
         alive(state, 1).target = Some(0);
         alive(state, 2);
-        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[3] = 1;
         state.threads[1].handles[1] = 1;
     },
     weak_slots: Bits(1 << 1),
-    acts: [&[Downgrade(0, 1), Drop(0), Upgrade(1), Drop(1)], &[Upgrade(1), Drop(0), Drop(1)]],
-    budgets: [2, 2],
+    acts: [&[ClonePlain(3), Downgrade(0, 1), Drop(0), Drop(3), Upgrade(1), Drop(1)], &[Upgrade(1), Drop(0), Drop(1)]],
+    budgets: [3, 2],
     ..BLANK
 };
 
@@ -322,10 +349,72 @@ pub(crate) const NEW_WEAK: Scenario = Scenario {
     ..BLANK
 };
 
+/// Everything in a cell was counted, then the cell becomes part of a dead cycle.
+pub(crate) const GARBAGE: Scenario = Scenario {
+    name: "dead cycles through counted cells",
+    shapes: [Shape { nested: Nested::Edge, ..LOCK }, LOCK, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let owner = alive(state, 0);
+        owner.lock.nested_counted = true;
+        owner.lock.content = [None, Some(1)];
+        let other = alive(state, 1);
+        other.lock.claimed = true;
+        other.lock.content = [Some(0), None];
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[1] = 1;
+    },
+    acts: [&[Write(0), EndWrite(0), Drop(0)], &[Write(1), EndWrite(1), Drop(1)]],
+    budgets: [2, 1],
+    give_up: true,
+    ..BLANK
+};
+
+/// A handle moves from one lock-type cell to another, and a reader of the second clones it.
+pub(crate) const TWO_CELLS: Scenario = Scenario {
+    name: "two lock-type cells",
+    shapes: [LOCK, LOCK, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).lock.content[0] = Some(2);
+        alive(state, 0).lock.claimed = true;
+        alive(state, 1).lock.claimed = true;
+        alive(state, 2);
+        for thread in &mut state.threads {
+            thread.handles[0] = 1;
+            thread.handles[1] = 1;
+        }
+    },
+    acts: [
+        &[Write(0), MoveOut(0, 0), EndWrite(0), Write(1), MoveIn(1, 0, 2), EndWrite(1), Drop(2)],
+        &[Read(1), CloneContent(1, 0), EndRead(1), Drop(2)],
+    ],
+    budgets: [4, 2],
+    ..BLANK
+};
+
+/// A pin that loads through an object got by 0 to 1 and dropped again.
+pub(crate) const PINNED_DROP: Scenario = Scenario {
+    name: "pinned loads through dropped handles",
+    shapes: [EDGE, EDGE, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1).edge.target = Some(2);
+        alive(state, 2);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[Pin, Get(0), Load(1), Drop(1), Drop(0), ToGc(2), Unpin, Drop(2)],
+        &[Get(0), Take(0), Take(1), Drop(0), Drop(1), Drop(2)],
+    ],
+    budgets: [4, 1],
+    ..BLANK
+};
+
 /// All that are searched in CI.
 pub(crate) const ALL: &[&Scenario] = &[
     &TRAP,
     &WRITERS,
+    &SLICES,
     &NESTED_EDGE,
     &NESTED_STORE,
     &NESTED_LOCK,
@@ -339,4 +428,7 @@ pub(crate) const ALL: &[&Scenario] = &[
     &PINNED_BIRTHS,
     &WEAK,
     &NEW_WEAK,
+    &GARBAGE,
+    &TWO_CELLS,
+    &PINNED_DROP,
 ];

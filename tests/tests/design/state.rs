@@ -218,8 +218,23 @@ pub(crate) enum Fault {
     /// The memory of a freed object was read or written.
     TouchedFreed(Id),
     CountBelowZero(Id),
+    /// A second entry for the object was put into the log.
+    LoggedTwice(Id),
     /// A W was cleared, or an upgrade refused, although the target was reachable.
     WeakLost(Id),
+}
+
+impl State {
+    /// What S1 took and the scan has not processed.
+    pub(crate) fn taken(&self) -> Bits {
+        Bits(self.taken_log.0 | self.taken_candidates.0)
+    }
+
+    /// All objects with an entry in some list.
+    pub(crate) fn entries(&self) -> Bits {
+        let buffers = self.buffers.iter().fold(0, |all, buffer| all | buffer.0);
+        Bits(buffers | self.log.0 | self.taken().0)
+    }
 }
 
 /// All there is.
@@ -230,8 +245,10 @@ pub(crate) struct State {
     /// Candidate buffers, as sets: of equal entries in one buffer all but one are as good as dropped.
     pub(crate) buffers: [Bits; THREADS + 1],
     pub(crate) log: Bits,
-    /// What S1 took and the scan has not processed.
-    pub(crate) taken: Bits,
+    /// Entries of the log that S1 took and the scan has not processed.
+    pub(crate) taken_log: Bits,
+    /// Candidates that S1 took and the scan has not processed.
+    pub(crate) taken_candidates: Bits,
     pub(crate) phase: Phase,
     pub(crate) marker: Marker,
     /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
@@ -336,7 +353,13 @@ impl Hash for State {
         for buffer in self.buffers {
             word.put(buffer.0, 8);
         }
-        hasher.write_u64(word.put(self.log.0, 8).put(self.taken.0, 8).put(self.pending.0, 8).bits);
+        hasher.write_u64(
+            word.put(self.log.0, 8)
+                .put(self.taken_log.0, 8)
+                .put(self.taken_candidates.0, 8)
+                .put(self.pending.0, 8)
+                .bits,
+        );
         let mut word = Word::new();
         word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3);
         self.marker.put(&mut word);
@@ -345,7 +368,8 @@ impl Hash for State {
             Some(Fault::TouchedFreed(id)) => (1, id),
             Some(Fault::CountBelowZero(id)) => (2, id),
             Some(Fault::WeakLost(id)) => (3, id),
+            Some(Fault::LoggedTwice(id)) => (4, id),
         };
-        hasher.write_u64(word.put(kind, 2).put(id, 3).bits);
+        hasher.write_u64(word.put(kind, 3).put(id, 3).bits);
     }
 }
