@@ -197,7 +197,6 @@ impl Play<'_> {
     fn begin_marking(&mut self) {
         for object in &mut self.state.objects {
             object.color = Color::White;
-            object.swept = false;
         }
         if self.keeps(Rule::TakeTheLogAtS1) {
             self.state.taken_log = std::mem::take(&mut self.state.log);
@@ -427,6 +426,7 @@ impl Play<'_> {
     // After marking.
 
     fn end_marking(&mut self) {
+        self.state.objects.iter_mut().for_each(|object| object.swept = false);
         let ws: Vec<Id> = self.heap().filter(|&id| self.object_is_w(id)).collect();
         if ws.is_empty() && !self.scenario.acts.iter().any(|acts| acts.iter().any(|act| act.is_about_weak())) {
             self.state.phase = Phase::Sweeping;

@@ -76,7 +76,10 @@ impl Design {
             let state = path.last_state().clone();
             Violation { property, steps: path.into_actions(), state }
         });
-        Searched { states: checker.unique_state_count(), violation: found.min_by_key(|found| found.steps.len()) }
+        Searched {
+            states: checker.unique_state_count(),
+            violation: found.min_by_key(|found| (found.steps.len(), std::cmp::Reverse(found.property))),
+        }
     }
 }
 

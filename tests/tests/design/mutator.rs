@@ -104,7 +104,6 @@ impl Play<'_> {
                         .flatten()
                         .all(|id| has(id) && !self.has_guard(thread, id))
             }
-            Act::Clone(id) => has(id) && self.may_hold_one_more(thread, id),
             Act::ClonePlain(owner) => self.reaches(thread, owner) && gets(self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
@@ -181,7 +180,6 @@ impl Play<'_> {
         }
         match act {
             Act::New(slot, fields) => self.new_object(thread, slot, fields),
-            Act::Clone(id) => self.clone_handle(thread, Some(id)),
             Act::ClonePlain(owner) => self.clone_handle(thread, self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 self.clone_handle(thread, self.peek(owner).lock.content[usize::from(index)]);

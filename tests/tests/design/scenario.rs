@@ -52,8 +52,6 @@ pub(crate) struct Fields {
 pub(crate) enum Act {
     /// `Gc::new`.
     New(Id, Fields),
-    /// `Gc::clone` of a handle of one's own.
-    Clone(Id),
     /// `Gc::clone` of the handle in a plain field of this object.
     ClonePlain(Id),
     /// `Gc::clone` of a handle in the content of a cell that one reads.

@@ -134,7 +134,6 @@ pub(crate) const NESTED_STORE: Scenario = Scenario {
         &[Read(0), Get(0), EndRead(0), Drop(1), Drop(3)],
     ],
     budgets: [4, 2],
-    cycles: 2,
     give_up: true,
     ..BLANK
 };
@@ -153,10 +152,10 @@ pub(crate) const NESTED_LOCK: Scenario = Scenario {
         state.threads[1].handles[1] = 1;
     },
     acts: [
-        &[Read(0), WriteNested(0), MoveOutNested(0), EndWriteNested(0), EndRead(0), Drop(0)],
+        &[Read(0), WriteNested(0), MoveOutNested(0), MoveInNested(0, 0), EndWriteNested(0), EndRead(0), Drop(0)],
         &[Write(0), MoveIn(0, 0, 1), EndWrite(0), Drop(0), Drop(1)],
     ],
-    budgets: [3, 2],
+    budgets: [4, 2],
     give_up: true,
     ..BLANK
 };
@@ -330,7 +329,7 @@ pub(crate) const WEAK: Scenario = Scenario {
     },
     weak_slots: Bits(1 << 1),
     acts: [&[ClonePlain(3), Downgrade(0, 1), Drop(0), Drop(3), Upgrade(1), Drop(1)], &[Upgrade(1), Drop(0), Drop(1)]],
-    budgets: [3, 2],
+    budgets: [3, 1],
     ..BLANK
 };
 
