@@ -192,6 +192,8 @@ pub(crate) const CYCLE: Scenario = Scenario {
     acts: [&[Get(0), Take(0), Drop(0), Drop(1)], &[Set(1, 0), Drop(0), Drop(1)]],
     budgets: [2, 1],
     filter: true,
+    // So that there are two quiet cycles after one in which much happens.
+    cycles: 3,
     ..BLANK
 };
 
@@ -365,6 +367,8 @@ pub(crate) const GARBAGE: Scenario = Scenario {
     acts: [&[Write(0), EndWrite(0), Drop(0)], &[Write(1), EndWrite(1), Drop(1)]],
     budgets: [2, 1],
     give_up: true,
+    // So that there are two quiet cycles after one in which much happens.
+    cycles: 3,
     ..BLANK
 };
 
