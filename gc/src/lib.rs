@@ -107,7 +107,10 @@ pub use {
     config::{Config, ConfigError},
     handle::{AllocError, Gc, Guard, Local, pin},
     mutator::holders::HeldPin,
-    observe::stats::{Stats, stats},
+    observe::{
+        stats::{Stats, stats},
+        verify::{Violation, ViolationKind, verify},
+    },
     trace::Trace,
 };
 

@@ -1,5 +1,7 @@
 //! Hooks for the project's own tests. Not part of the interface: they change without notice.
 
+pub mod corrupt;
+
 /// Makes the operating system refuse memory, as the heap sees it.
 pub mod fault {
     use crate::heap::os::fault;
@@ -18,6 +20,28 @@ pub mod fault {
     pub fn allow() {
         fault::allow();
     }
+}
+
+/// Keeps a cycle that is marking from ending, as a pin does, until dropped.
+#[must_use = "holds as long as it lives"]
+pub struct MarkingHeld(#[expect(dead_code, reason = "held")] crossbeam_epoch::Guard);
+
+impl MarkingHeld {
+    /// Holds from now on.
+    #[expect(clippy::new_without_default, reason = "an action")]
+    pub fn new() -> Self {
+        MarkingHeld(crate::mutator::pin::pin())
+    }
+}
+
+/// Whether a cycle is marking now.
+pub fn is_marking() -> bool {
+    crate::mutator::record::WORLD.phase().is_marking()
+}
+
+/// Asks for a cycle without waiting for it.
+pub fn request_cycle() {
+    crate::collector::request();
 }
 
 /// What is wrong with the page heap; nothing, one hopes.

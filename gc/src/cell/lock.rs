@@ -285,6 +285,13 @@ impl CellLock {
         self.0.load(Ordering::Acquire) & WRITER != 0
     }
 
+    /// Whether the flags contradict each other as they may only inside an operation: write-held around claimed content (C1), or being released
+    /// though it is counted.
+    pub(crate) fn is_inconsistent(&self) -> bool {
+        let seen = self.0.load(Ordering::Acquire);
+        seen & (WRITER | CLAIMED) == WRITER | CLAIMED || seen & (RELEASING | CLAIMED) == RELEASING
+    }
+
     /// Parks until the lock is given up, if it has one of `blocking` when looked at under the queue's lock.
     fn park(&self, blocking: u32, note: u32) {
         let mut seen = self.0.load(Ordering::Relaxed);

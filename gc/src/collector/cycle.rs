@@ -104,6 +104,7 @@ fn wait_for_others(pins: &PinsHeld, config: &Config) {
         } else if idle {
             HELD_UP.goes_on(config);
         }
+        WORKER.run_errands();
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

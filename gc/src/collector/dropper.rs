@@ -16,7 +16,7 @@ use crate::{
     },
     sync::{Ordering, lock_std},
 };
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The dropper of the process.
 pub(crate) static DROPPER: Dropper = Dropper {
@@ -42,6 +42,25 @@ struct State {
     finished: u64,
 }
 
+/// The dropper held off; see [`Dropper::pause`].
+pub(crate) struct Paused<'a>(MutexGuard<'a, State>);
+
+impl Paused<'_> {
+    /// Calls `f` with every span that the dropper has.
+    pub(crate) fn for_each_span(&self, f: impl FnMut(&'static Span)) {
+        self.0.for_each_span(f);
+    }
+}
+
+impl State {
+    fn for_each_span(&self, mut f: impl FnMut(&'static Span)) {
+        self.current.into_iter().for_each(&mut f);
+        // SAFETY: spans in the queue are in use, and the lock keeps the links.
+        let queue = std::iter::successors(self.first, |span| unsafe { span.next().as_ref() });
+        queue.for_each(&mut f);
+    }
+}
+
 /// Objects dropped between two looks at a span's lock.
 const BATCH: usize = 32;
 
@@ -64,12 +83,13 @@ impl Dropper {
     }
 
     /// Calls `f` with every span that the dropper has. `f` must not add spans.
-    pub(super) fn for_each_span(&self, mut f: impl FnMut(&'static Span)) {
-        let state = lock_std(&self.state);
-        state.current.into_iter().for_each(&mut f);
-        // SAFETY: spans in the queue are in use, and the lock keeps the links.
-        let queue = std::iter::successors(state.first, |span| unsafe { span.next().as_ref() });
-        queue.for_each(&mut f);
+    pub(super) fn for_each_span(&self, f: impl FnMut(&'static Span)) {
+        lock_std(&self.state).for_each_span(f);
+    }
+
+    /// Holds the dropper off from freeing anything and from giving spans back. The `Drop` it is running goes on.
+    pub(super) fn pause(&self) -> Paused<'_> {
+        Paused(lock_std(&self.state))
     }
 
     /// Waits until everything that has been added so far is dropped.
@@ -86,7 +106,7 @@ impl Dropper {
         loop {
             let span = self.next();
             while !self.finish(span) {
-                drop_waiting(span);
+                self.drop_waiting(span);
             }
         }
     }
@@ -95,7 +115,7 @@ impl Dropper {
         let mut state = lock_std(&self.state);
         loop {
             if let Some(span) = state.first {
-                // SAFETY: as in `for_each_span`.
+                // SAFETY: spans in the queue are in use, and the lock keeps the links.
                 state.first = unsafe { span.next().as_ref() };
                 if state.first.is_none() {
                     state.last = None;
@@ -105,6 +125,26 @@ impl Dropper {
             }
             state = self.added.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Drops a batch of the objects that wait, and frees their slots.
+    fn drop_waiting(&self, span: &'static Span) {
+        let mut batch: [Option<Object>; BATCH] = [None; BATCH];
+        let found = span.with_drop_lock(|_| collect_waiting(span, &mut batch));
+        for object in batch[..found].iter().flatten() {
+            // SAFETY: it waits for this, and only the dropper drops what waits.
+            unsafe { drop_dead(*object) };
+        }
+        // Whoever pauses the dropper finds slots and accounts in agreement.
+        let _state = lock_std(&self.state);
+        span.with_drop_lock(|waiting| {
+            for object in batch[..found].iter().flatten() {
+                let offset = object.address() - span.first_slot().addr();
+                span.clear_allocated(offset..offset + span.slot_size());
+            }
+            waiting.fetch_sub(found as u32, Ordering::Relaxed);
+        });
+        HEAP.account.swept(found * span.object_bytes(), found);
     }
 
     /// Lets go of the span if nothing in it waits any more.
@@ -133,24 +173,6 @@ fn release(span: &'static Span) {
     } else {
         give_back(span, free);
     }
-}
-
-/// Drops a batch of the objects that wait, and frees their slots.
-fn drop_waiting(span: &'static Span) {
-    let mut batch: [Option<Object>; BATCH] = [None; BATCH];
-    let found = span.with_drop_lock(|_| collect_waiting(span, &mut batch));
-    for object in batch[..found].iter().flatten() {
-        // SAFETY: it waits for this, and only the dropper drops what waits.
-        unsafe { drop_dead(*object) };
-    }
-    span.with_drop_lock(|waiting| {
-        for object in batch[..found].iter().flatten() {
-            let offset = object.address() - span.first_slot().addr();
-            span.clear_allocated(offset..offset + span.slot_size());
-        }
-        waiting.fetch_sub(found as u32, Ordering::Relaxed);
-    });
-    HEAP.account.swept(found * span.object_bytes(), found);
 }
 
 fn collect_waiting(span: &Span, batch: &mut [Option<Object>; BATCH]) -> usize {

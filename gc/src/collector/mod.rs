@@ -20,10 +20,12 @@ mod held_up;
 pub(crate) mod mark;
 pub(crate) mod pacer;
 mod roots;
+pub(crate) mod survey;
 pub(crate) mod sweep;
+pub(crate) mod walk;
 mod worker;
 
 pub(crate) use assist::{after_allocation, before_large};
 pub(crate) use collect::request_cycle;
 pub use collect::{Collection, Outcome, collect};
-pub(crate) use worker::ensure_started;
+pub(crate) use worker::{at_rest, ensure_started, request};

@@ -21,13 +21,14 @@ use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     time::{Duration, Instant},
 };
 
 /// The worker of the process.
 pub(crate) static WORKER: Worker = Worker {
-    state: Mutex::new(State { requested: 0, begun: 0, completed: 0 }),
+    state: Mutex::new(State { requested: 0, begun: 0, completed: 0, errands: Vec::new() }),
     asked: Condvar::new(),
     done: Condvar::new(),
     requested: AtomicBool::new(false),
@@ -49,7 +50,12 @@ struct State {
     begun: u64,
     /// The last whose sweep has ended.
     completed: u64,
+    /// What others want done while nothing is being marked or swept.
+    errands: Vec<Errand>,
 }
+
+/// Says whether it is done; otherwise it is tried again.
+type Errand = Box<dyn FnMut() -> bool + Send>;
 
 // One for each thing that must be done once, so that a start that fails midway can be tried again.
 static DROPPER_STARTED: OnceCell<()> = OnceCell::new();
@@ -159,9 +165,21 @@ impl Worker {
         self.done.notify_all();
     }
 
+    /// Runs the errands there are. The caller is the worker, with no grey object in hand.
+    pub(super) fn run_errands(&self) {
+        let mut errands = std::mem::take(&mut lock_std(&self.state).errands);
+        errands.retain_mut(|errand| !errand());
+        if !errands.is_empty() {
+            // An assist is at work: it will not be long.
+            std::thread::sleep(Duration::from_micros(50));
+            lock_std(&self.state).errands.append(&mut errands);
+        }
+    }
+
     fn run(&self, config: &'static Config) {
         let mut allocated = 0;
         loop {
+            self.run_errands();
             self.wait_until_due(config, &mut allocated);
             cycle::run(config);
             let mut state = lock_std(&self.state);
@@ -176,6 +194,12 @@ impl Worker {
         let mut state = lock_std(&self.state);
         let mut next = Instant::now().checked_add(config.period);
         while state.requested <= state.begun {
+            if !state.errands.is_empty() {
+                drop(state);
+                self.run_errands();
+                state = lock_std(&self.state);
+                continue;
+            }
             let now = Instant::now();
             let left = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
             if left.is_zero() {
@@ -192,6 +216,34 @@ impl Worker {
         state.begun += 1;
         self.requested.store(false, Ordering::Relaxed);
     }
+}
+
+/// Asks for a cycle and waits for nothing.
+pub(crate) fn request() {
+    ensure_started();
+    WORKER.request_cycle();
+}
+
+/// Has the worker run `job` at a moment when no marker is at work and no span is being swept: between two cycles, or while marking waits for
+/// something. Waits until the job says `Some`; before, it is run again and again, with time for marking in between.
+///
+/// Not to be called by the worker itself.
+pub(crate) fn at_rest<R: Send + 'static>(mut job: impl FnMut() -> Option<R> + Send + 'static) -> R {
+    ensure_started();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let errand = move || match job() {
+        Some(result) => {
+            // The receiver waits below.
+            _ = sender.send(result);
+            true
+        }
+        None => false,
+    };
+    let mut state = lock_std(&WORKER.state);
+    state.errands.push(Box::new(errand));
+    WORKER.asked.notify_all();
+    drop(state);
+    receiver.recv().expect("the worker runs for as long as the process")
 }
 
 fn wait_timeout<'a>(condvar: &Condvar, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {

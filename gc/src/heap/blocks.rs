@@ -231,6 +231,16 @@ impl BlockList {
         Some(block)
     }
 
+    /// Calls `f` with every object in the list.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Object)) {
+        let mut next = self.first;
+        // SAFETY: blocks in the list are the list's.
+        while let Some(block) = unsafe { next.as_ref() } {
+            block.as_slice().iter().copied().for_each(&mut f);
+            next = block.next;
+        }
+    }
+
     /// The number of blocks.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -19,10 +19,10 @@ use std::ptr::{NonNull, null, null_mut};
 
 /// Free slots between two addresses of a span.
 #[derive(Clone, Copy)]
-struct Run {
-    next: *mut u8,
-    end: *mut u8,
-    span: *const Span,
+pub(crate) struct Run {
+    pub(crate) next: *mut u8,
+    pub(crate) end: *mut u8,
+    pub(crate) span: *const Span,
 }
 
 const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), span: null() };
@@ -79,6 +79,11 @@ impl Cache {
                 Next::NoMemory => return Refill::NoMemory,
             }
         }
+    }
+
+    /// Calls `f` with the span class and run of every span in the cache.
+    pub(crate) fn for_each_run(&self, mut f: impl FnMut(usize, &Run)) {
+        self.runs.iter().enumerate().filter(|(_, run)| !run.span.is_null()).for_each(|(index, run)| f(index, run));
     }
 
     /// Gives every span back, the unused tails of its runs free again.

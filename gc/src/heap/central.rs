@@ -13,6 +13,7 @@ use super::{
     span::{Place, Span},
 };
 use crate::sync::{Mutex, lock};
+use std::ops::ControlFlow;
 
 /// Span classes: a size class (0: large) of one kind.
 pub(crate) const SPAN_CLASSES: usize = CLASS_COUNT * Kind::COUNT;
@@ -73,6 +74,23 @@ impl Central {
         let other = cycle.wrapping_add(1) as usize & 1;
         let mut lists = lock(&self.0);
         lists.partial[other].pop().or_else(|| lists.full[other].pop())
+    }
+
+    /// Calls `f` with every span in the lists, the cycle's parity and whether it is a list of full ones, until `f` says stop.
+    pub(crate) fn for_each_span(&self, mut f: impl FnMut(&'static Span, usize, bool) -> ControlFlow<()>) {
+        let lists = lock(&self.0);
+        for (kind, full) in [(&lists.partial, false), (&lists.full, true)] {
+            for (parity, list) in kind.iter().enumerate() {
+                let mut next = list.head;
+                // SAFETY: a span in a list is in use, so its arena is mapped.
+                while let Some(span) = unsafe { next.as_ref() } {
+                    if f(span, parity, full).is_break() {
+                        break;
+                    }
+                    next = span.next();
+                }
+            }
+        }
     }
 
     /// Gives a span back; `has_room` as its owner knows it.

@@ -89,6 +89,18 @@ impl RootWord {
         before < 2 * ONE
     }
 
+    /// Count and flag now.
+    pub(crate) fn look(&self) -> Before {
+        let seen = self.0.load(Ordering::Acquire);
+        Before { count: seen / ONE, in_log: seen & IN_LOG != 0 }
+    }
+
+    /// Whether the count is one that no number of handles can have brought about.
+    pub(crate) fn is_absurd(&self) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        seen >= LIMIT && seen != AWAITS_DROP
+    }
+
     #[inline]
     pub(crate) fn in_log(&self) -> bool {
         self.0.load(Ordering::Relaxed) & IN_LOG != 0

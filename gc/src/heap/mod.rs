@@ -19,6 +19,7 @@ pub(crate) mod header;
 pub(crate) mod kind;
 pub(crate) mod large;
 pub(crate) mod os;
+pub(crate) mod os_vec;
 pub(crate) mod page_heap;
 pub(crate) mod size_class;
 pub(crate) mod slots;

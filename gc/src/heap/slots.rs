@@ -60,6 +60,17 @@ impl Span {
         None
     }
 
+    /// Whether the allocation bit of the slot at `address` is set.
+    pub(crate) fn is_allocated(&self, address: usize) -> bool {
+        self.bit(self.allocation_parity(), address)
+    }
+
+    fn bit(&self, parity: usize, address: usize) -> bool {
+        let granule = self.granule(address - self.first_slot().addr());
+        let word = self.bits(parity).get(granule / 64);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (granule % 64) & 1 != 0)
+    }
+
     /// Sets the allocation bits of the slots in `run`. Only the span's owner writes them.
     pub(crate) fn set_allocated(&self, run: Range<usize>) {
         let bits = self.bits(self.allocation_parity());

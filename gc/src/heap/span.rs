@@ -153,6 +153,11 @@ impl Span {
         self.slots.load(Ordering::Relaxed) as usize
     }
 
+    /// Says that there are so many slots, for tests of the verifier.
+    pub(crate) fn set_slots(&self, slots: usize) {
+        self.slots.store(slots as u32, Ordering::Relaxed);
+    }
+
     /// Size class; 0 for a large object.
     pub(crate) fn class(&self) -> usize {
         usize::from(self.class.load(Ordering::Relaxed))
@@ -232,6 +237,11 @@ impl Span {
     /// The last cycle whose S2 the span has been swept for.
     pub(crate) fn swept_cycle(&self) -> u32 {
         self.swept.load(Ordering::Acquire) & !SWEEPING
+    }
+
+    /// Whether the span has been swept for `cycle` and nobody is sweeping it.
+    pub(crate) fn is_swept_for(&self, cycle: u32) -> bool {
+        self.swept.load(Ordering::Acquire) == cycle & !SWEEPING
     }
 
     /// Takes the span for sweeping for `cycle`; false if it has been swept or someone else is at it.

@@ -72,6 +72,15 @@ impl Candidates {
         }
     }
 
+    /// Calls `f` with every entry, and whether it is one of the root log's.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
+        for (block, logged) in [(self.candidates, false), (self.survivors, true)] {
+            // SAFETY: the blocks are ours until flushed.
+            let entries = block.map_or(&[][..], |block| unsafe { block.as_ref() }.as_slice());
+            entries.iter().for_each(|object| f(*object, logged));
+        }
+    }
+
     /// Hands everything over.
     pub(crate) fn flush(&mut self) {
         if let Some(block) = self.candidates.take() {

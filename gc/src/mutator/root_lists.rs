@@ -4,7 +4,10 @@
 //! Threads add whole blocks; the root scan takes both lists (`collector::roots`).
 
 use crate::{
-    heap::blocks::{Block, BlockList},
+    heap::{
+        blocks::{Block, BlockList},
+        header::Object,
+    },
     sync::{Mutex, lock},
 };
 use std::ptr::NonNull;
@@ -27,6 +30,12 @@ impl RootLists {
     /// Adds entries that have not been filtered.
     pub(crate) fn candidate_block(&self, block: NonNull<Block>) {
         lock(&self.candidates).push_front(block);
+    }
+
+    /// Calls `f` with every entry, and whether it is one of the root log's.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
+        lock(&self.log).for_each(|object| f(object, true));
+        lock(&self.candidates).for_each(|object| f(object, false));
     }
 
     /// Takes the log as it is.

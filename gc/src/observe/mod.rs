@@ -1,3 +1,4 @@
 //! What the collector tells about itself.
 
 pub(crate) mod stats;
+pub(crate) mod verify;

@@ -21,6 +21,8 @@ pub(crate) struct TypeInfo {
     /// Bytes of the slot that an object of this type takes.
     pub(crate) slot_bytes: u32,
     pub(crate) kind: Kind,
+    /// A function, since names are no constants.
+    name: fn() -> &'static str,
 }
 
 /// Bytes of header and payload together.
@@ -91,6 +93,7 @@ impl<T: Trace> Describe<T> {
         layout: Self::LAYOUT,
         slot_bytes: Self::SLOT_BYTES,
         kind: Self::KIND,
+        name: std::any::type_name::<T>,
     };
 }
 
@@ -117,6 +120,20 @@ impl TypeInfo {
     pub(crate) unsafe fn of(object: Object) -> &'static TypeInfo {
         // SAFETY: by contract.
         decode(unsafe { object.code() })
+    }
+
+    /// The same, or nothing if the header has never been written in memory fresh from the OS.
+    ///
+    /// # Safety
+    /// As for `of`, but for that.
+    pub(crate) unsafe fn of_written(object: Object) -> Option<&'static TypeInfo> {
+        // SAFETY: by contract; nothing is described by the anchor itself.
+        unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
+    }
+
+    /// The type's name, for reports.
+    pub(crate) fn name(&self) -> &'static str {
+        (self.name)()
     }
 
     /// Traces the object.

@@ -174,6 +174,12 @@ impl PageHeap {
         given
     }
 
+    /// Calls `f` with every arena, huge ones included. `f` must not come back here.
+    pub(crate) fn for_each_arena(&self, f: impl FnMut(&'static Arena)) {
+        let state = lock(&self.state);
+        arenas(&state.arenas).chain(arenas(&state.huge)).for_each(f);
+    }
+
     pub(crate) fn stats(&self) -> PageHeapStats {
         lock(&self.state).stats
     }

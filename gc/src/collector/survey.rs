@@ -1,0 +1,181 @@
+//! The heap as it lies while nothing in it moves: which spans there are, which slots hold objects, whether an address is that of one.
+//!
+//! For the verifier and the checkmark mode. With the world stopped, nobody is in an operation, so spans, bitmaps, lists and headers stand still but
+//! for two: the dropper frees slots and spans outside operations, hence its lock is held, too (`Stillness`); and root counts go up and down
+//! with handles that are cloned and dropped, which needs no operation. Markers outside operations hold grey objects or nothing: who wants
+//! none of them at work asks `GREY`.
+//!
+//! Not every allocated slot holds an object: a thread that has bought a run of slots has not filled all of it yet. And an object that nothing
+//! counts and nothing leads to may be one whose value is still being moved in: only what a root reaches may be traced.
+//!
+//! All notes are in memory of the OS (`OsVec`): the global allocator, which may be a user's, is not called while the world is stopped.
+
+use super::{
+    dropper::{DROPPER, Paused},
+    grey::GREY,
+};
+use crate::{
+    heap::{
+        HEAP,
+        arena::{ARENA_PAGES, Arena, METADATA_PAGES},
+        header::Object,
+        os_vec::OsVec,
+        span::{RunState, Span},
+    },
+    mutator::record::{WORLD, records, stop_the_world},
+    trace::type_info::TypeInfo,
+};
+
+/// The world stopped and the dropper held off, until dropped.
+pub(crate) struct Stillness {
+    dropper: Paused<'static>,
+}
+
+impl Stillness {
+    /// Stops everything, unless a marker is at work or there is something for one to do. The worker alone calls this.
+    pub(crate) fn begin() -> Option<Self> {
+        let dropper = DROPPER.pause();
+        stop_the_world();
+        if !GREY.is_idle() {
+            WORLD.resume();
+            return None;
+        }
+        Some(Stillness { dropper })
+    }
+
+    /// Calls `f` with every span that the dropper has.
+    pub(crate) fn for_each_dropping_span(&self, f: impl FnMut(&'static Span)) {
+        self.dropper.for_each_span(f);
+    }
+}
+
+impl Drop for Stillness {
+    fn drop(&mut self) {
+        WORLD.resume();
+    }
+}
+
+/// Slots that a thread has bought and not used yet.
+#[derive(Clone, Copy)]
+struct Tail {
+    start: usize,
+    end: usize,
+}
+
+/// See the module's head.
+pub(crate) struct Survey {
+    /// By address.
+    arenas: OsVec<&'static Arena>,
+    /// By address.
+    tails: OsVec<Tail>,
+}
+
+impl Survey {
+    /// Looks around.
+    ///
+    /// # Safety
+    /// The world is stopped and the dropper paused, and they stay so as long as the survey is used; no span is being swept.
+    pub(crate) unsafe fn take() -> Survey {
+        let mut arenas = OsVec::new();
+        HEAP.pages.for_each_arena(|arena| arenas.push(arena));
+        arenas.sort_unstable_by_key(|arena| arena.base().addr());
+        let mut tails = OsVec::new();
+        for record in records() {
+            // SAFETY: the world is stopped.
+            unsafe { record.local() }.cache.for_each_run(|_, run| {
+                if !run.next.is_null() && run.next < run.end {
+                    tails.push(Tail { start: run.next.addr(), end: run.end.addr() });
+                }
+            });
+        }
+        tails.sort_unstable_by_key(|tail| tail.start);
+        Survey { arenas, tails }
+    }
+
+    /// The number of arenas, huge ones included.
+    pub(crate) fn arena_count(&self) -> usize {
+        self.arenas.len()
+    }
+
+    /// The number of the arena that `address`, in its first 64 MiB, lies in.
+    pub(crate) fn arena_index(&self, address: usize) -> Option<usize> {
+        let base = Arena::containing(std::ptr::without_provenance(address)).addr();
+        self.arenas.binary_search_by_key(&base, |arena| arena.base().addr()).ok()
+    }
+
+    /// All spans in use. Of an arena whose runs are damaged, those before the damage.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = &'static Span> {
+        self.arenas.iter().flat_map(|arena| {
+            let mut page = METADATA_PAGES;
+            std::iter::from_fn(move || {
+                while page < ARENA_PAGES {
+                    let run = arena.span_at(page);
+                    if run.state() == RunState::Idle || run.pages() == 0 {
+                        return None;
+                    }
+                    page += run.pages();
+                    if run.state() == RunState::InUse {
+                        return Some(run);
+                    }
+                }
+                None
+            })
+        })
+    }
+
+    /// Calls `f` with every object in the span: its header has been written.
+    pub(crate) fn for_each_object(&self, span: &'static Span, mut f: impl FnMut(Object)) {
+        for (index, word) in span.bits(span.allocation_parity()).iter().enumerate() {
+            let mut bits = word.load(crate::sync::Ordering::Relaxed);
+            while bits != 0 {
+                let object = span.object_at_bit(index, bits.trailing_zeros());
+                if begins_slot(span, object.address()) && !self.is_unused(object.address()) {
+                    f(object);
+                }
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// The span of the object whose header is at `address`, if there is one.
+    pub(crate) fn object_at(&self, address: usize) -> Option<&'static Span> {
+        let arena = self.arenas[self.arena_index(address)?];
+        let page = Arena::page_of(address);
+        if page < METADATA_PAGES || !address.is_multiple_of(8) {
+            return None;
+        }
+        let span = arena.span_of_page(page);
+        let covers = (span.first_page()..span.first_page() + span.pages()).contains(&page);
+        let is_object = span.state() == RunState::InUse
+            && covers
+            && begins_slot(span, address)
+            && span.is_allocated(address)
+            && !self.is_unused(address);
+        is_object.then_some(span)
+    }
+
+    /// Whether the slot at `address` has been bought by a thread that has not put an object there yet.
+    fn is_unused(&self, address: usize) -> bool {
+        let before = self.tails.partition_point(|tail| tail.start <= address);
+        before.checked_sub(1).is_some_and(|index| address < self.tails[index].end)
+    }
+}
+
+/// Whether a slot of the span begins at `address`.
+pub(crate) fn begins_slot(span: &Span, address: usize) -> bool {
+    let Some(offset) = address.checked_sub(span.first_slot().addr()) else { return false };
+    match (span.class(), span.slot_size()) {
+        (0, _) | (_, 0) => offset == 0,
+        (_, size) => offset.is_multiple_of(size) && offset / size < span.slots(),
+    }
+}
+
+/// The type that the object's header names, if objects of such a type can lie in the span.
+///
+/// # Safety
+/// The object is one of the span's, and its header names a type or is all zero.
+pub(crate) unsafe fn type_in(span: &Span, object: Object) -> Option<&'static TypeInfo> {
+    // SAFETY: by contract.
+    let info = unsafe { TypeInfo::of_written(object)? };
+    (info.kind == span.kind() && crate::trace::type_info::class_for(info.layout) == span.class()).then_some(info)
+}

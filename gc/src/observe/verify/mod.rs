@@ -1,0 +1,118 @@
+//! The heap verifier: everything that the collector believes, compared with everything else it believes.
+//!
+//! It runs on the worker's thread, when no marker is at work and no span is being swept, with the world stopped and the dropper held
+//! off (`collector::survey`). What still moves then are root counts, as handles are cloned and dropped, and the content of cells that are open for
+//! writing. Two checks have to do with that:
+//!
+//! - *A root count is at least the number of counted handles found in the heap.* The cells these were found in are held until all have been
+//!   compared, so that none can be moved and met twice, or dropped; handles elsewhere only add to the counts.
+//! - *A count above 0 has its entry.* A thread inside `clone` has counted and not yet logged, and will not until the world goes on (R1). So an object without
+//!   an entry is a suspect at first; it is looked at again and again, with the world going on in between, and is reported when it has never had
+//!   one for two seconds. This alone is a guess: a thread that gets no core for so long in the middle of `clone` makes it wrong.
+//!
+//! Everything else is exact, whatever other threads do.
+
+mod roots;
+mod spans;
+mod violation;
+
+pub use violation::{Violation, ViolationKind};
+
+use crate::{
+    collector::{
+        at_rest,
+        survey::{Stillness, Survey},
+        walk::{Flaw, Walk},
+    },
+    heap::{HEAP, header::Object},
+};
+use roots::Entries;
+use std::time::Duration;
+use violation::Findings;
+
+/// Looks for damage in the heap: an empty list says that none was found.
+///
+/// For tests, and for whoever suspects that `unsafe` code has written where it must not, or that this crate has a bug. It checks that
+///
+/// - pages are divided into spans and free runs without gap or overlap, and the tree of free runs is in order;
+/// - every span is in the one list or cache that it says it is in, and its bitmaps, free slots and numbers agree;
+/// - the header of every object names a type that fits its span, and has a possible count;
+/// - every root (an object with a handle outside the heap) has an entry in the collector's lists, and no entry is stale;
+/// - every edge of every object that a root reaches leads to an object, the flags of every cell are consistent, and no object has more
+///   handles in cells that keep theirs counted than its root count says.
+///
+/// It may be called at any time, from any thread, while others use the collector: with a pin or a borrow held, from a `Drop`, during a
+/// cycle. It never waits for borrows or pins that anyone holds. It allocates nothing in the collector's heap. A cell that is borrowed for writing is not
+/// looked into. That a root has its entry is checked by looking again for two seconds, if need be, since it holds only when no thread
+/// is in the middle of a `clone`.
+///
+/// Cost: **all threads that allocate or change edges stand still meanwhile**, and so do those that open cells for writing. That takes as long as marking
+/// the whole heap does on one core (some 20 ms for a million small objects), and for each object some 20 bytes of memory.
+///
+/// At most a few hundred violations are listed.
+///
+/// # Panics
+/// As for the first [`Gc::new`](crate::Gc::new): if a `GRAPHGC_` variable of the environment has an invalid value.
+///
+/// ```
+/// use graphgc::Gc;
+///
+/// let list: Vec<_> = (0..100).map(Gc::new).collect();
+/// let violations = graphgc::verify();
+/// assert!(violations.is_empty(), "{violations:?}");
+/// # drop(list);
+/// ```
+#[must_use = "violations are only told, not acted upon"]
+pub fn verify() -> Vec<Violation> {
+    at_rest(attempt)
+}
+
+/// How long the world goes on between two looks at suspects: two seconds in all.
+const PATIENCE: [u64; 12] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/// Everything, unless a marker is at work.
+fn attempt() -> Option<Vec<Violation>> {
+    let mut findings = Findings::new();
+    let still = Stillness::begin()?;
+    // SAFETY: everything stands still until `still` is dropped, and nothing is swept while the worker is here.
+    let survey = unsafe { Survey::take() };
+    let entries = Entries::collect();
+    spans::check(&survey, &still, &mut findings);
+    entries.check(&survey, &mut findings);
+    let mut suspects = entries.find_suspects(&survey, &mut findings);
+    check_edges(&survey, &mut findings);
+    drop((survey, still));
+    for pause in PATIENCE {
+        if suspects.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(pause));
+        roots::look_again(&mut suspects)?;
+    }
+    suspects.iter().for_each(|&suspect| findings.about(ViolationKind::RootWithoutEntry, suspect, 0, 0));
+    let mut violations = findings.into_violations();
+    violations.extend(HEAP.pages.check().into_iter().map(Violation::of_pages));
+    Some(violations)
+}
+
+/// Walks from the roots.
+fn check_edges(survey: &Survey, findings: &mut Findings) {
+    let mut flaw = |owner: Object, flaw: Flaw| match flaw {
+        Flaw::Dangling(target) => findings.about(ViolationKind::DanglingEdge, owner, target, 0),
+        Flaw::Flags(cell) => findings.about(ViolationKind::CellFlags, owner, cell, 0),
+        Flaw::ClaimedInCounted(cell) => findings.about(ViolationKind::ClaimedInCounted, owner, cell, 0),
+    };
+    let mut walk = Walk::new(survey, &mut flaw).counting();
+    // SAFETY: the survey's conditions still hold.
+    unsafe { walk.run() };
+    let mut low = crate::heap::os_vec::OsVec::new();
+    walk.for_each_counted(|object, handles| {
+        // SAFETY: the walk found it to be an object.
+        let count = unsafe { object.roots() }.look().count as usize;
+        if count < handles {
+            low.push((object, count, handles));
+        }
+    });
+    drop(walk);
+    low.iter().for_each(|&(object, count, handles)| findings.about(ViolationKind::CountTooLow, object, count, handles));
+}

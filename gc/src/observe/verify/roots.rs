@@ -1,0 +1,100 @@
+//! Root entries: each speaks for a live object, those of the log own its flag, and every root has one.
+
+use super::violation::{Findings, ViolationKind};
+use crate::{
+    collector::survey::{Stillness, Survey, type_in},
+    heap::{header::Object, os_vec::OsVec},
+    mutator::{record::records, root_lists::ROOTS},
+};
+
+/// All root entries: candidates and those of the root log, by object.
+pub(super) struct Entries(OsVec<Entry>);
+
+#[derive(Clone, Copy)]
+struct Entry {
+    object: Object,
+    logged: bool,
+}
+
+impl Entries {
+    /// The entries there are. The world is stopped.
+    pub(super) fn collect() -> Self {
+        let mut entries = OsVec::new();
+        for_each_entry(|object, logged| entries.push(Entry { object, logged }));
+        entries.sort_unstable_by_key(|entry| entry.object);
+        Entries(entries)
+    }
+
+    /// The entries of one object.
+    fn of(&self, object: Object) -> &[Entry] {
+        let first = self.0.partition_point(|entry| entry.object < object);
+        let all = &self.0[first..];
+        &all[..all.partition_point(|entry| entry.object == object)]
+    }
+
+    /// No entry outlives its object (R2).
+    pub(super) fn check(&self, survey: &Survey, findings: &mut Findings) {
+        for same in self.0.chunk_by(|a, b| a.object == b.object) {
+            let object = same[0].object;
+            // SAFETY: the survey says that it is an object.
+            let alive = survey.object_at(object.address()).is_some() && !unsafe { object.roots() }.awaits_drop();
+            if !alive {
+                findings.at(ViolationKind::StaleEntry, object.address(), 0, 0);
+            }
+        }
+    }
+
+    /// Compares every object's flag with its entries, and gives back the roots that have none.
+    pub(super) fn find_suspects(&self, survey: &Survey, findings: &mut Findings) -> OsVec<Object> {
+        let mut suspects = OsVec::new();
+        for span in survey.spans() {
+            survey.for_each_object(span, |object| {
+                // SAFETY: the survey says that it is an object.
+                let (roots, info) = unsafe { (object.roots(), type_in(span, object)) };
+                if info.is_none() || roots.awaits_drop() || roots.is_absurd() {
+                    return;
+                }
+                let (seen, entries) = (roots.look(), self.of(object));
+                let logged = entries.iter().filter(|entry| entry.logged).count();
+                if logged != usize::from(seen.in_log) {
+                    findings.about(ViolationKind::LogFlag, object, seen.in_log.into(), logged);
+                } else if seen.count > 0 && entries.is_empty() {
+                    suspects.push(object);
+                }
+            });
+        }
+        suspects
+    }
+}
+
+fn for_each_entry(mut f: impl FnMut(Object, bool)) {
+    for record in records() {
+        // SAFETY: the world is stopped.
+        unsafe { record.local() }.candidates.for_each(&mut f);
+    }
+    ROOTS.for_each(f);
+}
+
+/// Leaves those of the suspects that have no entry now either, and still have a count. `None` if a marker is at work: it may have entries
+/// that nobody else knows of.
+pub(super) fn look_again(suspects: &mut OsVec<Object>) -> Option<()> {
+    let still = Stillness::begin()?;
+    let mut cleared = OsVec::<Object>::new();
+    for_each_entry(|object, _| {
+        if suspects.binary_search(&object).is_ok() {
+            cleared.push(object);
+        }
+    });
+    cleared.sort_unstable();
+    let mut left = OsVec::new();
+    for &suspect in suspects.iter() {
+        // SAFETY: nothing has been freed: the worker, which is here, has swept nothing.
+        let is_root = unsafe { suspect.roots() }.look().count > 0;
+        if is_root && cleared.binary_search(&suspect).is_err() {
+            left.push(suspect);
+        }
+    }
+    drop(still);
+    *suspects = left;
+    Some(())
+}
