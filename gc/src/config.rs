@@ -17,6 +17,7 @@ use std::{env, fmt, sync::Mutex, time::Duration};
 /// | [`workers`](Config::workers) | `GRAPHGC_WORKERS` | 1 | threads, 1 to 64 |
 /// | [`patience`](Config::patience) | `GRAPHGC_PATIENCE` | 5 s | seconds, 0.01 to 1000000, or `none` |
 /// | [`pin_warning`](Config::pin_warning) | `GRAPHGC_PIN_WARNING` | none | seconds, 0.01 to 1000000, or `none` |
+/// | [`checkmark`](Config::checkmark) | `GRAPHGC_CHECKMARK` | 0 | 0 or 1 |
 ///
 /// Bytes may carry a suffix `K`, `M` or `G` (powers of 1024).
 ///
@@ -35,6 +36,7 @@ pub struct Config {
     pub(crate) workers: usize,
     pub(crate) patience: Duration,
     pub(crate) pin_warning: PinWarning,
+    pub(crate) checkmark: bool,
     given: Given,
 }
 
@@ -60,6 +62,7 @@ struct Given {
     workers: bool,
     patience: bool,
     pin_warning: bool,
+    checkmark: bool,
 }
 
 /// Why settings were refused.
@@ -99,6 +102,7 @@ const PERIOD: &str = "`none` or a number of seconds from 0.01 to 1000000";
 const PATIENCE: &str = "`none` or a number of seconds from 0.01 to 1000000";
 const PIN_WARNING: &str = PATIENCE;
 const WORKERS: &str = "a number of threads from 1 to 64";
+const CHECKMARK: &str = "0 or 1";
 
 static INSTALLED: Mutex<Option<Config>> = Mutex::new(None);
 static SETTLED: OnceCell<Config> = OnceCell::new();
@@ -120,6 +124,7 @@ impl Config {
             workers: 1,
             patience: Duration::from_secs(5),
             pin_warning: PinWarning { after: Duration::MAX, hook: print_warning },
+            checkmark: false,
             given: Given {
                 growth: false,
                 min_heap: false,
@@ -128,6 +133,7 @@ impl Config {
                 workers: false,
                 patience: false,
                 pin_warning: false,
+                checkmark: false,
             },
         }
     }
@@ -191,6 +197,14 @@ impl Config {
         self
     }
 
+    /// Whether each cycle marks a second time, with the world stopped, and ends the process with a report if the concurrent marker
+    /// has missed an object: a defect of this crate, or of `unsafe` code. For tests: the program stands still for as long as marking takes.
+    pub const fn checkmark(mut self, on: bool) -> Self {
+        self.checkmark = on;
+        self.given.checkmark = true;
+        self
+    }
+
     /// Makes these the settings of the process. The last call before the first `Gc` counts.
     ///
     /// # Errors
@@ -217,6 +231,7 @@ impl Config {
         read(&variable, "GRAPHGC_PATIENCE", PATIENCE, given.patience, parse_period, &mut self.patience)?;
         let warning = &mut self.pin_warning.after;
         read(&variable, "GRAPHGC_PIN_WARNING", PIN_WARNING, given.pin_warning, parse_period, warning)?;
+        read(&variable, "GRAPHGC_CHECKMARK", CHECKMARK, given.checkmark, parse_switch, &mut self.checkmark)?;
         Ok(self)
     }
 
@@ -300,6 +315,14 @@ fn parse_workers(text: &str) -> Option<usize> {
     text.parse().ok().filter(|threads| (1..=64).contains(threads))
 }
 
+fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
 fn environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
@@ -334,6 +357,7 @@ mod tests {
         assert_eq!(with("GRAPHGC_WORKERS", "2").unwrap().workers, 2);
         assert_eq!(with("GRAPHGC_PATIENCE", "1.5").unwrap().patience, Duration::from_millis(1500));
         assert_eq!(with("GRAPHGC_PIN_WARNING", "none").unwrap().pin_warning.after, Duration::MAX);
+        assert!(with("GRAPHGC_CHECKMARK", "1").unwrap().checkmark);
     }
 
     #[test]
@@ -349,6 +373,7 @@ mod tests {
             ("GRAPHGC_WORKERS", "0"),
             ("GRAPHGC_PATIENCE", "0"),
             ("GRAPHGC_PIN_WARNING", "soon"),
+            ("GRAPHGC_CHECKMARK", "yes"),
         ] {
             let error = with(name, value).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");

@@ -34,6 +34,12 @@ impl MarkingHeld {
     }
 }
 
+/// Makes the barriers forget to shade (`true`), or shade again. In builds with debug assertions only.
+#[cfg(debug_assertions)]
+pub fn forget_to_shade(on: bool) {
+    crate::collector::grey::fault::skip(on);
+}
+
 /// Whether a cycle is marking now.
 pub fn is_marking() -> bool {
     crate::mutator::record::WORLD.phase().is_marking()

@@ -38,6 +38,8 @@ fn invalid_variables_are_named_with_what_is_allowed() {
         ("GRAPHGC_PERIOD", "2 minutes", "0.01 to 1000000"),
         ("GRAPHGC_WORKERS", "0", "threads from 1 to 64"),
         ("GRAPHGC_WORKERS", "65", "threads from 1 to 64"),
+        ("GRAPHGC_CHECKMARK", "on", "0 or 1"),
+        ("GRAPHGC_CHECKMARK", "", "0 or 1"),
     ];
     for (name, value, allowed) in cases {
         for test in ["first_use", "first_use_by_collect"] {
@@ -68,6 +70,8 @@ fn valid_variables_are_accepted() {
         ("GRAPHGC_PERIOD", "0.01"),
         ("GRAPHGC_PERIOD", "none"),
         ("GRAPHGC_WORKERS", "64"),
+        ("GRAPHGC_CHECKMARK", "0"),
+        ("GRAPHGC_CHECKMARK", "1"),
     ];
     for (name, value) in cases {
         let output = run_test_alone("first_use", &[(name, value)]);

@@ -1,6 +1,7 @@
 //! One cycle: S1, root scan, R, mark, S2, sweep.
 
 use super::{
+    checkmark,
     grey::GREY,
     held_up::HELD_UP,
     mark::Marker,
@@ -134,6 +135,9 @@ fn try_end(pins: &PinsHeld) -> bool {
 
 /// The rest of S2, and bringing everyone up to date.
 fn end_marking(config: &Config) {
+    if config.checkmark {
+        checkmark::check();
+    }
     HEAP.advance_cycle();
     WORLD.change_phase(false);
     TOTALS.s2_ends();

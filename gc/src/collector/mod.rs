@@ -12,6 +12,7 @@
 //! The threads: `graphgc` runs cycles (`worker`, `cycle`), `graphgc-drop` runs users' `Drop`s (`dropper`).
 
 mod assist;
+mod checkmark;
 mod collect;
 mod cycle;
 mod dropper;

@@ -46,7 +46,6 @@ pub(crate) enum Flaw {
 #[derive(Clone, Copy)]
 struct Reached {
     object: Object,
-    #[expect(dead_code, reason = "for reports to come")]
     from: usize,
 }
 
@@ -121,6 +120,19 @@ impl<'a> Walk<'a> {
             self.current += 1;
         }
         self.reached.len()
+    }
+
+    /// Calls `f` with every object reached, and a number to ask for the way to it.
+    pub(crate) fn for_each_reached(&self, mut f: impl FnMut(Object, usize)) {
+        self.reached.iter().enumerate().for_each(|(index, reached)| f(reached.object, index));
+    }
+
+    /// Calls `f` with the objects on the way to the one of that number, which comes first, the root last.
+    pub(crate) fn for_each_on_the_way(&self, mut index: usize, mut f: impl FnMut(Object)) {
+        while let Some(reached) = self.reached.get(index) {
+            f(reached.object);
+            index = reached.from;
+        }
     }
 
     /// Calls `f` with every target of counted edges and how many of these there are. Afterwards the cells are left: the counts may be compared in

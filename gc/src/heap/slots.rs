@@ -65,6 +65,11 @@ impl Span {
         self.bit(self.allocation_parity(), address)
     }
 
+    /// Whether the mark bit of the slot at `address` is set.
+    pub(crate) fn is_marked(&self, address: usize) -> bool {
+        self.bit(self.allocation_parity() + 1, address)
+    }
+
     fn bit(&self, parity: usize, address: usize) -> bool {
         let granule = self.granule(address - self.first_slot().addr());
         let word = self.bits(parity).get(granule / 64);
