@@ -12,6 +12,7 @@ use crate::{
     heap::{
         HEAP,
         header::Object,
+        poison,
         span::{Place, Span},
     },
     sync::{Ordering, lock_std},
@@ -141,6 +142,7 @@ impl Dropper {
             for object in batch[..found].iter().flatten() {
                 let offset = object.address() - span.first_slot().addr();
                 span.clear_allocated(offset..offset + span.slot_size());
+                poison::poison(object.as_ptr().cast(), span.slot_size());
             }
             waiting.fetch_sub(found as u32, Ordering::Relaxed);
         });

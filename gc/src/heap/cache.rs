@@ -12,7 +12,7 @@ use super::{
     Heap,
     central::{SPAN_CLASSES, slots_of, span_class},
     kind::{DropKind, Kind},
-    size_class,
+    poison, size_class,
     span::{Place, Span},
 };
 use std::ptr::{NonNull, null, null_mut};
@@ -52,6 +52,7 @@ impl Cache {
         }
         let slot = run.next;
         run.next = slot.wrapping_add(size);
+        poison::unpoison(slot, size);
         NonNull::new(slot)
     }
 
@@ -168,5 +169,6 @@ fn fresh_span(heap: &'static Heap, class: usize, kind: Kind, cycle: u32) -> Opti
     let span = heap.pages.allocate(pages)?;
     let size = size_class::SIZES[class] as usize;
     span.format(class, kind, span.start().addr(), size, slots_of(class), cycle);
+    poison::poison_pages(span);
     Some(span)
 }

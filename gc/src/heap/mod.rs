@@ -21,6 +21,7 @@ pub(crate) mod large;
 pub(crate) mod os;
 pub(crate) mod os_vec;
 pub(crate) mod page_heap;
+pub(crate) mod poison;
 pub(crate) mod size_class;
 pub(crate) mod slots;
 pub(crate) mod span;
@@ -116,6 +117,7 @@ impl Heap {
         let (before, live) = (span.count_bits(allocation), span.count_bits(allocation + 1));
         debug_assert!(live <= before, "a marked slot was not allocated");
         span.clear_bits(allocation);
+        poison::poison_free_slots(span, allocation + 1);
         span.set_cursor(0);
         span.end_sweep(cycle);
         let dead = before - live;

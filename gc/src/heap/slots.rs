@@ -70,7 +70,8 @@ impl Span {
         self.bit(self.allocation_parity() + 1, address)
     }
 
-    fn bit(&self, parity: usize, address: usize) -> bool {
+    /// Whether the bit of the slot at `address` is set in bitmap `parity`.
+    pub(super) fn bit(&self, parity: usize, address: usize) -> bool {
         let granule = self.granule(address - self.first_slot().addr());
         let word = self.bits(parity).get(granule / 64);
         word.is_some_and(|word| word.load(Ordering::Relaxed) >> (granule % 64) & 1 != 0)

@@ -26,7 +26,7 @@ mod treap;
 
 use super::{
     arena::{ARENA_PAGES, ARENA_SIZE, Arena, METADATA_PAGES, PAGE_SIZE, USABLE_PAGES},
-    os,
+    os, poison,
     span::{RunState, Span},
 };
 use crate::sync::{AtomicPtr, Mutex, Ordering::Relaxed, lock};
@@ -147,12 +147,15 @@ impl PageHeap {
         state.stats.in_use_pages -= span.pages();
         if arena.huge.load(Relaxed) {
             state.forget_huge(arena);
+            // The addresses may be anybody's afterwards.
+            poison::unpoison_pages(span);
             // Unmapping takes its time.
             drop(state);
             let (base, reserved) = (NonNull::from(arena).cast(), arena.reserved.load(Relaxed));
             // SAFETY: the mapping is in no list any more, and nobody uses the only span in it.
             unsafe { os::release(base, reserved) };
         } else {
+            poison::poison_pages(span);
             state.join(span);
         }
     }
@@ -226,6 +229,7 @@ impl State {
         }
         self.split(run, pages);
         self.use_span(run);
+        poison::unpoison_pages(run);
         Some(run)
     }
 
