@@ -49,7 +49,7 @@
 //! Objects live in a heap of their own, laid out like Go's: 64 MiB arenas of 8 KiB pages, spans of one size class each, a cache of free slots per thread. A
 //! background thread finds what is reachable from the handles outside the heap (each object counts those that lead to it directly) while the program goes on: it is
 //! stopped twice a cycle, for as long as it takes every thread to leave a critical section of nanoseconds. [`Config`]
-//! says when cycles run, [`stats`] what they did, [`collect`] runs one now.
+//! says when cycles run, [`stats`] what they did, [`collect`] runs one now, [`verify`] looks for damage.
 //!
 //! `Gc::new` moves the value into the heap. A handle in another object's field costs nothing there; a handle on a stack makes
 //! its object a root. Dead values without anything to drop are never touched again; what frees memory is dropped as the heap is swept;

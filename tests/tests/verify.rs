@@ -1,7 +1,7 @@
 //! `graphgc::verify`: finds nothing where nothing is wrong, whatever goes on, and names what is, one damage at a time.
 
 use graphgc::{
-    Gc, GcCell, GcMutex, GcRefCell, Outcome, Trace, Violation, ViolationKind as Kind, collect,
+    Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Outcome, Trace, Violation, ViolationKind as Kind, collect,
     testing::{
         MarkingHeld,
         corrupt::{self, SpanDamage},
@@ -219,18 +219,29 @@ fn what_is_named_is_found_again() {
 struct Shared {
     next: GcCell<Option<Gc<Shared>>>,
     list: GcMutex<Vec<Gc<Shared>>>,
+    nested: GcRwLock<Vec<Inner>>,
     leaf: Option<Leaf>,
 }
 
+/// Cells inside a cell.
+#[derive(Trace)]
+struct Inner {
+    edge: GcCell<Option<Gc<Shared>>>,
+    list: GcMutex<Vec<Gc<Shared>>>,
+}
+
+/// More handles than one critical section counts.
+const MANY: usize = 3000;
+
 fn shared(random: &mut Random) -> Gc<Shared> {
     let leaf = random.one_in(4).then(|| Leaf::new(new_id()));
-    Gc::new(Shared { next: None.into(), list: vec![].into(), leaf })
+    Gc::new(Shared { next: None.into(), list: vec![].into(), nested: vec![].into(), leaf })
 }
 
 /// Changes what everyone shares in every way there is, with handles that move from cell to cell without an operation.
 fn change(roots: &[Gc<Shared>], random: &mut Random) {
     let [a, b] = [(); 2].map(|()| &roots[random.below(roots.len())]);
-    match random.below(8) {
+    match random.below(14) {
         0 => a.next.set(Some(shared(random))),
         1 => a.next.set(b.next.get()),
         2 => a.list.lock().push(b.clone()),
@@ -244,6 +255,19 @@ fn change(roots: &[Gc<Shared>], random: &mut Random) {
             b.list.lock().extend(taken.clone());
             drop(taken);
         }
+        7 => a.nested.write().push(Inner { edge: b.next.get().into(), list: vec![b.clone()].into() }),
+        8 => a.nested.read().iter().for_each(|inner| inner.edge.set(Some(b.clone()))),
+        9 => a.nested.read().iter().for_each(|inner| inner.list.lock().extend(b.next.get())),
+        10 => {
+            if let Some(inner) = a.nested.read().first() {
+                *inner.list.lock() = vec![b.clone(); MANY];
+            }
+        }
+        11 => {
+            let moved = a.nested.read().iter().find_map(|inner| inner.list.lock().pop());
+            b.list.lock().extend(moved);
+        }
+        12 if a.nested.read().len() > 5 => a.nested.write().clear(),
         6 if a.list.lock().len() > 50 => a.list.lock().clear(),
         _ => drop(a.list.lock().iter().map(Gc::clone).collect::<Vec<_>>()),
     }
@@ -266,7 +290,7 @@ fn nothing_is_found_while_threads_work() {
                 });
             }
             let _over = SetWhenDropped(&over);
-            for _ in 0..150 {
+            for _ in 0..100 {
                 assert_eq!(verify(), []);
             }
         });

@@ -227,12 +227,16 @@ impl Visitor for Walk<'_> {
                     lock.leave_marker(false);
                 }
             }
-            Entered::Claimed | Entered::Releasing => {
+            Entered::Claimed => {
                 if self.context == Context::Counted {
                     self.complain(Flaw::ClaimedInCounted(address));
                 }
-                let inner = if entered == Entered::Claimed { Context::Claimed } else { Context::Releasing };
-                self.content(inner, content);
+                self.content(Context::Claimed, content);
+                lock.leave_marker(false);
+            }
+            // Inside counted content, too: a marker that gave the outer cell up left this one to its writer, who counts it.
+            Entered::Releasing => {
+                self.content(Context::Releasing, content);
                 lock.leave_marker(false);
             }
         }
