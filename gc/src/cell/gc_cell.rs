@@ -167,8 +167,8 @@ unsafe impl<'g, T: Trace> PinnedEdge<'g> for Option<Local<'g, T>> {
 /// ```
 pub struct GcCell<P: Edge> {
     pub(super) word: EdgeWord,
-    /// Owns a `P`; not `Sync` by itself.
-    edge: PhantomData<(P, Cell<()>)>,
+    /// Owns a `P` that changes through `&self`: invariant, and not `Sync` by itself.
+    edge: PhantomData<Cell<P>>,
 }
 
 // SAFETY: the word is changed atomically; what it hands out is a handle that may go to and be used on any thread.
