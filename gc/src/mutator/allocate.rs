@@ -53,7 +53,7 @@ fn fits_one_slice<T: Trace>(value: &T) -> bool {
     if Describe::<T>::CLASS == 0 || size_of::<T>() > LARGEST_MOVE {
         return false;
     }
-    if facts::<T>().handles <= SLICE {
+    if facts::<T>().steps <= SLICE {
         return true;
     }
     let mut count = StepCount::default();

@@ -1,5 +1,5 @@
-//! What is known of a type without looking at a value: whether it holds handles, how many at most, and what dropping it
-//! means. Constants, so that a type without handles costs the marker nothing and plain nodes are never touched again when they die.
+//! What is known of a type without looking at a value: whether it holds handles, how long a walk over it is at most, and what dropping
+//! it means. Constants, so that a type without handles costs the marker nothing and plain nodes are never touched again when they die.
 //!
 //! A derived type takes the sum over its inline fields. That sum is finite, since no type contains itself inline. Owning
 //! indirections (`Vec`, `Box`, maps) must not ask their content for its facts, or `struct Tree(Vec<Tree>)` would ask
@@ -16,17 +16,18 @@ pub struct Facts {
     pub cells: bool,
     /// What dropping a dead value means.
     pub drop: DropKind,
-    /// The most handles a value can own, `usize::MAX` if only the value knows.
-    pub handles: usize,
+    /// The most steps that a walk over a value takes, one for each handle and for each element of an array, `usize::MAX` if only
+    /// the value knows.
+    pub steps: usize,
 }
 
 impl Facts {
     /// Nothing to trace, nothing to drop.
-    pub const PLAIN: Facts = Facts { scan: false, cells: false, drop: DropKind::None, handles: 0 };
+    pub const PLAIN: Facts = Facts { scan: false, cells: false, drop: DropKind::None, steps: 0 };
     /// One handle.
-    pub const HANDLE: Facts = Facts { scan: true, cells: false, drop: DropKind::None, handles: 1 };
+    pub const HANDLE: Facts = Facts { scan: true, cells: false, drop: DropKind::None, steps: 1 };
     /// Anything may be in there.
-    pub const UNKNOWN: Facts = Facts { scan: true, cells: true, drop: DropKind::User, handles: usize::MAX };
+    pub const UNKNOWN: Facts = Facts { scan: true, cells: true, drop: DropKind::User, steps: usize::MAX };
 
     /// A value without handles, of which the collector knows no more than whether `T` needs dropping.
     pub const fn leaf<T: ?Sized>() -> Facts {
@@ -45,25 +46,30 @@ impl Facts {
             scan: self.scan || other.scan,
             cells: self.cells || other.cells,
             drop: self.drop.or(other.drop),
-            handles: self.handles.saturating_add(other.handles),
+            steps: self.steps.saturating_add(other.steps),
         }
     }
 
     /// The facts of a value that is one or the other.
     pub const fn either(self, other: Facts) -> Facts {
-        let handles = if self.handles > other.handles { self.handles } else { other.handles };
-        Facts { handles, ..self.and(other) }
+        let steps = if self.steps > other.steps { self.steps } else { other.steps };
+        Facts { steps, ..self.and(other) }
     }
 
     /// The facts of `n` such values side by side.
     pub const fn times(self, n: usize) -> Facts {
-        if n == 0 { Facts::PLAIN } else { Facts { handles: self.handles.saturating_mul(n), ..self } }
+        if n == 0 {
+            return Facts::PLAIN;
+        }
+        // The walk counts the elements, too: an array in an array takes more steps than it has handles.
+        let each = if self.scan { self.steps.saturating_add(1) } else { 0 };
+        Facts { steps: each.saturating_mul(n), ..self }
     }
 
     /// The facts of a container that owns any number of such values in memory of its own.
     pub const fn contained(self) -> Facts {
-        let handles = if self.scan { usize::MAX } else { 0 };
-        Facts { drop: self.drop.or(DropKind::Frees), handles, ..self }
+        let steps = if self.scan { usize::MAX } else { 0 };
+        Facts { drop: self.drop.or(DropKind::Frees), steps, ..self }
     }
 
     /// The facts of a lock-type cell around such a value: handles in it may be counted when it dies.

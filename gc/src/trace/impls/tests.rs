@@ -176,10 +176,12 @@ fn facts_of_plain_data() {
 #[test]
 fn facts_of_handles() {
     assert_eq!(facts::<Option<Claimed>>(), Facts::HANDLE);
-    assert_eq!(facts::<(u8, Claimed, [Option<Claimed>; 3])>().handles, 4);
-    assert_eq!(facts::<Result<Claimed, (Claimed, Claimed)>>().handles, 2);
+    assert_eq!(facts::<(u8, Claimed, [Option<Claimed>; 3])>().steps, 7);
+    assert_eq!(facts::<Result<Claimed, (Claimed, Claimed)>>().steps, 2);
+    assert_eq!(facts::<[[Claimed; 1]; 5]>().steps, 15, "elements of either array are steps");
+    assert_eq!(facts::<[[u8; 9]; 9]>().steps, 0);
     let vec = facts::<Vec<Claimed>>();
-    assert_eq!(vec, Facts { scan: true, cells: false, drop: DropKind::Frees, handles: usize::MAX });
+    assert_eq!(vec, Facts { scan: true, cells: false, drop: DropKind::Frees, steps: usize::MAX });
     assert_eq!(facts::<BTreeMap<Claimed, u8>>(), vec);
     assert_eq!(facts::<HashMap<u8, Claimed>>(), vec);
     assert_eq!(facts::<Box<dyn Trace>>(), Facts::UNKNOWN);
