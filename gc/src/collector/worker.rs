@@ -17,7 +17,7 @@ use crate::{
 };
 use once_cell::sync::OnceCell;
 use std::{
-    io,
+    io::{self, Write},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -82,7 +82,7 @@ pub(crate) fn ensure_started() {
         for _ in 1..config.workers {
             if let Err(error) = spawn("graphgc-mark", || HELPERS.run()) {
                 // There is a worker, so that this costs speed and nothing else.
-                eprintln!("graphgc: cannot start a further marking thread: {error}");
+                let _ = writeln!(std::io::stderr(), "graphgc: cannot start a further marking thread: {error}");
                 break;
             }
         }

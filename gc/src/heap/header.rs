@@ -144,8 +144,7 @@ impl RootWord {
 #[cold]
 #[inline(never)]
 fn too_many_handles() -> ! {
-    eprintln!("graphgc: more than 2^30 handles to one object");
-    std::process::abort()
+    super::os::end_process("more than 2^30 handles to one object")
 }
 
 /// An object, known by its header.

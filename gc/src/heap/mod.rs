@@ -129,6 +129,5 @@ impl Heap {
 #[cold]
 #[inline(never)]
 fn out_of_blocks() -> ! {
-    eprintln!("graphgc: the OS refuses memory for the collector's own lists");
-    std::process::abort()
+    os::end_process("the OS refuses memory for the collector's own lists")
 }

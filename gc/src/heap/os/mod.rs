@@ -22,7 +22,15 @@ mod platform;
 mod platform;
 
 use crate::sync::{Ordering, fence};
-use std::{ffi::CStr, ptr::NonNull};
+use std::{ffi::CStr, io::Write, ptr::NonNull};
+
+/// Ends the process, since going on would not be safe. Not by `eprintln`: that panics if nobody reads the message, and whoever
+/// catches the panic goes on.
+#[cold]
+pub(crate) fn end_process(why: &str) -> ! {
+    let _ = writeln!(std::io::stderr(), "graphgc: {why}");
+    std::process::abort()
+}
 
 /// Address space of `size` bytes, aligned to `align` (a power of two), that must not be accessed yet. `None` if the
 /// OS refuses.

@@ -134,8 +134,7 @@ pub(super) fn register_barrier() -> bool {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn heavy_barrier() {
     if !membarrier(PRIVATE_EXPEDITED) {
-        eprintln!("graphgc: the OS refuses a memory barrier that it has promised");
-        std::process::abort()
+        super::end_process("the OS refuses a memory barrier that it has promised");
     }
 }
 
