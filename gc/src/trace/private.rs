@@ -86,28 +86,31 @@ impl<T: ?Sized> Probe<T> {
 
 /// The three outcomes of a [`Probe`].
 pub trait Skip {
-    /// [`Accepted`] or [`Refused`].
+    /// [`IsSend`], [`IsTrace`] or [`Refused`].
     type Verdict;
     /// The outcome, as a type.
     fn verdict(&self) -> Self::Verdict;
 }
 
-/// The field may be skipped.
-pub struct Accepted;
+/// The field may be skipped, being `Send`: for no other can this type even be named. So a method of the user's that is found in the
+/// place of [`Skip::verdict`] cannot say so falsely.
+pub struct IsSend<T: Send + ?Sized>(PhantomData<*const T>);
+/// The field may be skipped, being `Trace`; as [`IsSend`].
+pub struct IsTrace<T: Trace + ?Sized>(PhantomData<*const T>);
 /// The field may not be skipped.
 pub struct Refused;
 
 impl<T: Send + ?Sized> Skip for &&Probe<T> {
-    type Verdict = Accepted;
-    fn verdict(&self) -> Accepted {
-        Accepted
+    type Verdict = IsSend<T>;
+    fn verdict(&self) -> IsSend<T> {
+        IsSend(PhantomData)
     }
 }
 
 impl<T: Trace + ?Sized> Skip for &Probe<T> {
-    type Verdict = Accepted;
-    fn verdict(&self) -> Accepted {
-        Accepted
+    type Verdict = IsTrace<T>;
+    fn verdict(&self) -> IsTrace<T> {
+        IsTrace(PhantomData)
     }
 }
 
@@ -124,9 +127,21 @@ impl<T: ?Sized> Skip for Probe<T> {
     label = "`{Field}` is neither `Send` nor `Trace`",
     note = "the collector drops dead objects on a thread of its own"
 )]
-pub trait AllowsSkipping<Field: ?Sized> {}
+pub trait AllowsSkipping<Field: ?Sized>: sealed::Verdict {}
 
-impl<Field: ?Sized> AllowsSkipping<Field> for Accepted {}
+impl<Field: Send + ?Sized> AllowsSkipping<Field> for IsSend<Field> {}
+impl<Field: Trace + ?Sized> AllowsSkipping<Field> for IsTrace<Field> {}
+
+mod sealed {
+    use super::{IsSend, IsTrace, Refused, Trace};
+
+    /// Nobody else gives verdicts.
+    pub trait Verdict {}
+
+    impl<T: Send + ?Sized> Verdict for IsSend<T> {}
+    impl<T: Trace + ?Sized> Verdict for IsTrace<T> {}
+    impl Verdict for Refused {}
+}
 
 /// Compiles if a skipped field of type `Field` may be dropped on any thread.
 pub fn skipped_field_is_send_or_trace<V: AllowsSkipping<Field>, Field: 'static + ?Sized>(_: V) {}
