@@ -36,6 +36,9 @@ use std::ptr::NonNull;
 
 /// Handles of one object that an assist traces before it leaves the object to the worker.
 const LARGEST_FOR_ASSIST: usize = 4096;
+/// Indirections inside one object's value that an assist follows before it leaves the object to the worker, whose stack is
+/// large: an assist runs on whatever stack its thread has left.
+const DEEPEST_FOR_ASSIST: usize = 64;
 /// How often a walk looks whether it should be given up, in handles; a power of two.
 const LOOK_EVERY: usize = 256;
 /// Grey objects whose memory is being fetched.
@@ -61,6 +64,10 @@ pub(crate) struct Marker {
     /// The cells the walk is in, innermost first.
     inside: Option<NonNull<Inside>>,
     visits: usize,
+    /// Indirections that the walk is in.
+    depth: usize,
+    /// The object is more than an assist should take on.
+    too_much: bool,
     giving_up: bool,
     again: bool,
 }
@@ -95,6 +102,8 @@ impl Marker {
             walked: 0,
             inside: None,
             visits: 0,
+            depth: 0,
+            too_much: false,
             giving_up: false,
             again: false,
         }
@@ -214,7 +223,7 @@ impl Marker {
         let mut block = HEAP.take_block();
         // SAFETY: the block is ours.
         unsafe { block.as_mut() }.push(object);
-        GREY.leave_to_worker(block, !self.is_worker && self.visits > LARGEST_FOR_ASSIST);
+        GREY.leave_to_worker(block, std::mem::take(&mut self.too_much));
     }
 
     /// A container's next element comes. Whether the walk over the current object should end.
@@ -222,6 +231,33 @@ impl Marker {
     pub(crate) fn next_element(&mut self) -> bool {
         self.step();
         self.giving_up
+    }
+
+    /// The walk follows an indirection. False if it should not.
+    #[inline]
+    pub(crate) fn descend(&mut self) -> bool {
+        if self.depth == DEEPEST_FOR_ASSIST {
+            self.leave_to_worker();
+        }
+        let goes_on = !self.giving_up;
+        self.depth += usize::from(goes_on);
+        goes_on
+    }
+
+    /// The walk is back from it.
+    #[inline]
+    pub(crate) fn ascend(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// If this is an assist, ends the walk and leaves the object to the worker.
+    #[cold]
+    fn leave_to_worker(&mut self) {
+        if !self.is_worker {
+            self.giving_up = true;
+            self.again = true;
+            self.too_much = true;
+        }
     }
 
     #[inline]
@@ -310,9 +346,8 @@ impl Marker {
 
     #[cold]
     fn look_around(&mut self) {
-        if !self.is_worker && self.visits > LARGEST_FOR_ASSIST {
-            self.giving_up = true;
-            self.again = true;
+        if self.visits > LARGEST_FOR_ASSIST {
+            self.leave_to_worker();
         }
         let mut inside = self.inside;
         while let Some(cell) = inside {

@@ -90,6 +90,21 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// Walks over what a value owns in memory of its own. Types may be recursive there, so that the walk may become deep: the marker
+    /// gives up what is too deep for its stack.
+    #[inline]
+    pub(crate) fn descend(&mut self, walk: impl FnOnce(&mut Self)) {
+        if let Pass::Mark(marker) = &mut self.pass {
+            if !marker.descend() {
+                return;
+            }
+        }
+        walk(self);
+        if let Pass::Mark(marker) = &mut self.pass {
+            marker.ascend();
+        }
+    }
+
     /// Visits a plain handle, with what is known of the target's type.
     #[inline]
     pub(crate) fn handle(&mut self, object: Object, facts: Option<SlotFacts>) {

@@ -15,12 +15,14 @@ use std::{
 #[inline]
 fn trace_each<'a, T: Trace>(elements: impl Iterator<Item = &'a T>, tracer: &mut Tracer<'_>) {
     if const { scans::<T>() } {
-        for element in elements {
-            if tracer.is_done() {
-                return;
+        tracer.descend(|tracer| {
+            for element in elements {
+                if tracer.is_done() {
+                    return;
+                }
+                element.trace(tracer);
             }
-            element.trace(tracer);
-        }
+        });
     }
 }
 
@@ -28,13 +30,15 @@ fn trace_each<'a, T: Trace>(elements: impl Iterator<Item = &'a T>, tracer: &mut 
 #[inline]
 fn trace_entries<'a, K: Trace, V: Trace>(entries: impl Iterator<Item = (&'a K, &'a V)>, tracer: &mut Tracer<'_>) {
     if const { scans::<K>() || scans::<V>() } {
-        for (key, value) in entries {
-            if tracer.is_done() {
-                return;
+        tracer.descend(|tracer| {
+            for (key, value) in entries {
+                if tracer.is_done() {
+                    return;
+                }
+                trace_part(key, tracer);
+                trace_part(value, tracer);
             }
-            trace_part(key, tracer);
-            trace_part(value, tracer);
-        }
+        });
     }
 }
 
@@ -60,7 +64,9 @@ unsafe impl<T: Trace> Trace for Vec<T> {
 
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.as_slice().trace(tracer);
+        if const { scans::<T>() } {
+            tracer.descend(|tracer| self.as_slice().trace(tracer));
+        }
     }
 
     unsafe fn drop_swept(&mut self) {

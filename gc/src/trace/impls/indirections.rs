@@ -17,7 +17,9 @@ unsafe impl<T: Trace + ?Sized> Trace for Box<T> {
 
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        (**self).trace(tracer);
+        if !tracer.is_done() {
+            tracer.descend(|tracer| (**self).trace(tracer));
+        }
     }
 
     unsafe fn drop_swept(&mut self) {
