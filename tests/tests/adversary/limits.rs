@@ -1,0 +1,56 @@
+//! Numbers that must not wrap. (That of readers is in `leaks`.)
+
+use graphgc::{Gc, collect};
+use graphgc_tests::process::{is_child, run_test_alone};
+use std::{
+    io::pipe,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::{Command, ExitStatus},
+};
+
+/// More handles to one object than can be counted.
+fn clone_without_end() {
+    let object = Gc::new(0x1234_5678u32);
+    for _ in 0..1 << 30 {
+        mem::forget(object.clone());
+    }
+    for _ in 0..1 << 30 {
+        // A panic of the crate's would not stop the attacker, who catches it and goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| mem::forget(object.clone())));
+    }
+    drop(object);
+    collect();
+    println!("2^31 handles have been made");
+}
+
+fn assert_aborted(status: ExitStatus) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(status.signal(), Some(6), "aborts: {status}");
+    }
+    assert!(!status.success());
+}
+
+/// Hopes that 2^31 forgotten clones wrap the root count, so that a later drop frees what others hold.
+#[test]
+fn clones_beyond_number() {
+    if is_child() {
+        return clone_without_end();
+    }
+    let output = run_test_alone("limits::clones_beyond_number", &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("graphgc: more than 2^30 handles to one object"), "{error}");
+    assert_aborted(output.status);
+}
+
+/// Hopes that the message cannot be written, which panics instead of aborting: then the attacker goes on cloning.
+#[test]
+fn clones_beyond_number_with_nobody_listening() {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["limits::clones_beyond_number", "--exact", "--nocapture"]).env("GRAPHGC_TEST_CHILD", "1");
+    assert_aborted(command.stderr(writer).status().unwrap());
+}

@@ -1,0 +1,168 @@
+//! Memory that the operating system refuses, whichever request it is, while every path that asks for some is in use. What is refused comes back whole, what exists
+//! stays, and all is well afterwards.
+
+use crate::{Node, check, check_all, node_with};
+use graphgc::{Gc, GcCell, GcMutex, GcRwLock, Trace, collect, stats, testing};
+use graphgc_tests::{
+    payload::Leaf,
+    process::alone,
+    sound::{Prey, assert_sound, settle, while_collecting},
+};
+use std::thread;
+
+#[derive(Trace)]
+struct Large {
+    leaf: Leaf,
+    node: Gc<Node>,
+    list: GcMutex<Vec<Gc<Node>>>,
+    filler: [u64; 5000],
+}
+
+/// Everything that asks the system for memory: small objects of several classes, large ones, threads, long contents claimed, opened and dropped, roots
+/// in great number. Returns how often a value came back.
+fn work(prey: &Prey, kept: &mut Vec<Gc<Node>>) -> usize {
+    let mut refused = 0;
+    let mut small = |leaf: Leaf, edge: Option<Gc<Node>>| match Gc::try_new(Node {
+        leaf,
+        edge: GcCell::new(edge),
+        list: GcRwLock::new(vec![]),
+    }) {
+        Ok(new) => Some(new),
+        Err(error) => {
+            let Node { leaf, edge, list } = error.into_inner();
+            leaf.check();
+            edge.into_inner().iter().for_each(check);
+            assert!(list.into_inner().is_empty());
+            refused += 1;
+            None
+        }
+    };
+    for _ in 0..1500 {
+        let last = kept.last().cloned();
+        kept.extend(small(prey.leaf(), last));
+    }
+    let many: Vec<_> = kept.iter().cycle().take(3000).cloned().collect();
+    let large = Large { leaf: prey.leaf(), node: kept[0].clone(), list: many.into(), filler: [7; 5000] };
+    match Gc::try_new(large) {
+        Ok(large) => {
+            collect();
+            large.list.lock().truncate(2000);
+            check_all(large.list.lock().iter().step_by(400));
+        }
+        Err(error) => {
+            let value = error.into_inner();
+            value.leaf.check();
+            assert!(value.filler == [7; 5000]);
+            check_all(value.list.into_inner().iter().step_by(400).chain([&value.node]));
+            refused += 1;
+        }
+    }
+    // Roots without number, whose entries fill buffers and the log.
+    let roots: Vec<_> = (0..3000u64).filter_map(|number| Gc::try_new((number, [number; 9])).ok()).collect();
+    refused += 3000 - roots.len();
+    let shared = &kept[..];
+    refused += thread::scope(|scope| {
+        let threads = [0, 1].map(|_| {
+            let prey = prey.clone();
+            scope.spawn(move || {
+                let own: Vec<_> =
+                    (0..500).map(|_| Gc::try_new((GcCell::new(shared[0].clone()), prey.leaf()))).collect();
+                own.iter().flatten().for_each(|object| check(&object.0.get()));
+                shared[0].list.write().extend_from_slice(&shared[..shared.len().min(5)]);
+                own.iter().filter(|it| it.is_err()).count()
+            })
+        });
+        threads.map(|thread| thread.join().expect("a thread failed")).iter().sum::<usize>()
+    });
+    assert!(roots.iter().all(|root| root.1 == [root.0; 9]));
+    check(&kept[kept.len() / 2]);
+    refused
+}
+
+/// Refuses as `refuse` says for each `n`, over a heap that begins small each time.
+fn refuse_each(refuse: fn(u64), range: impl Iterator<Item = u64>) -> usize {
+    let prey = Prey::default();
+    let mut refused = 0;
+    let first = node_with(prey.leaf());
+    settle();
+    for nth in range {
+        let mut kept = vec![first.clone()];
+        eprintln!("request {nth} refused");
+        refuse(nth);
+        refused += work(&prey, &mut kept);
+        testing::fault::allow();
+        assert_eq!(testing::check_pages(), Vec::<String>::new(), "request {nth} refused");
+        check_all(&kept);
+        // The same once more, with memory: nothing has been broken.
+        kept.push(Gc::new(Node { leaf: prey.leaf(), edge: kept.last().cloned().into(), list: kept.clone().into() }));
+        check(&kept[kept.len() - 1]);
+        first.list.write().clear();
+        drop(kept);
+    }
+    drop(first);
+    assert_sound();
+    prey.check();
+    assert_eq!(stats().live_objects, 0, "nothing is lost");
+    refused
+}
+
+fn on_a_large_stack(body: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(16 << 20).spawn(body).unwrap().join().expect("ended well");
+}
+
+/// Hopes that, of all requests, one is not checked.
+#[test]
+fn each_request_once() {
+    alone("refused::each_request_once", &[], || {
+        on_a_large_stack(|| {
+            refuse_each(testing::fault::refuse_nth, 1..=40);
+        });
+    });
+}
+
+/// Hopes that it is one that comes while nothing else is to be had either.
+#[test]
+fn each_request_and_all_after_it() {
+    alone("refused::each_request_and_all_after_it", &[("GRAPHGC_MIN_HEAP", "64K")], || {
+        on_a_large_stack(|| {
+            let refused = refuse_each(testing::fault::refuse_from, 1..=40);
+            assert!(refused > 1000, "memory was hardly refused: {refused} times");
+        });
+    });
+}
+
+/// Hopes that the collector itself cannot go on: cycles end while nothing is to be had and threads come and go.
+#[test]
+fn collections_without_memory() {
+    alone("refused::collections_without_memory", &[("GRAPHGC_MIN_HEAP", "64K")], || {
+        on_a_large_stack(|| {
+            while_collecting(|| {
+                refuse_each(testing::fault::refuse_from, (1..=40).step_by(3));
+                refuse_each(testing::fault::refuse_nth, (1..=40).step_by(3));
+            });
+        });
+    });
+}
+
+/// Hopes that `Gc::new` returns something when there is no memory at all: it collects, and else ends the process as `Box::new` does.
+#[test]
+fn new_without_memory() {
+    use graphgc_tests::process::{is_child, run_test_alone};
+    if is_child() {
+        let mut kept = vec![Gc::new([1u64; 100])];
+        for nth in 1..20 {
+            // Only one request fails: the collection, or the second attempt, helps.
+            testing::fault::refuse_nth(nth);
+            kept.extend((0..500).map(|number| Gc::new([number; 100])));
+            assert!(kept.iter().all(|object| object[0] == object[99]));
+        }
+        settle();
+        testing::fault::refuse_from(1);
+        loop {
+            kept.push(Gc::new([7; 100]));
+        }
+    }
+    let output = run_test_alone("refused::new_without_memory", &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("memory allocation of 800 bytes failed"), "{error}");
+}
