@@ -90,8 +90,9 @@ impl Grey {
     /// Adds a block of grey objects.
     pub(crate) fn give(&self, block: NonNull<Block>) {
         let mut lists = lock(&self.blocks);
-        lists.ready.push_front(block);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if HEAP.blocks.append(&mut lists.ready, block) {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Adds a block of grey objects that the worker alone shall trace: at once if they are merely large, otherwise

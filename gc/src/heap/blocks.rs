@@ -182,6 +182,18 @@ impl BlockPool {
         state.free.push_front(block);
     }
 
+    /// Adds a block to a list, or its entries to the block at the list's front if they fit there: many threads that hand over a
+    /// few entries each do not take a block each. True if the list has a block more.
+    pub(crate) fn append(&self, list: &mut BlockList, block: NonNull<Block>) -> bool {
+        if !list.absorb(block) {
+            list.push_front(block);
+            return true;
+        }
+        // SAFETY: the caller owned the block and has given it away; it is in no list.
+        unsafe { self.give(block) };
+        false
+    }
+
     /// Tops the spare blocks up and says whether they are complete.
     pub(crate) fn replenish(&self) -> bool {
         lock(&self.state).provide(SPARE)
@@ -217,6 +229,17 @@ impl BlockList {
         }
         self.first = block.as_ptr();
         self.len += 1;
+    }
+
+    /// Copies the entries of `block` into the front block. False, with nothing done, if there is no room.
+    fn absorb(&mut self, block: NonNull<Block>) -> bool {
+        // SAFETY: blocks in the list are the list's, and the other is the caller's.
+        let (Some(front), block) = (unsafe { self.first.as_mut() }, unsafe { block.as_ref() }) else { return false };
+        let fits = front.len + block.len <= CAPACITY;
+        if fits {
+            block.as_slice().iter().for_each(|object| _ = front.push(*object));
+        }
+        fits
     }
 
     /// Takes the front block, which belongs to the caller from now on.
@@ -334,6 +357,25 @@ mod tests {
         assert!(!pool.replenish());
         assert_eq!(pool.committed_bytes(), 0);
         assert!(pool.replenish());
+    }
+
+    #[test]
+    fn a_few_entries_join_those_at_the_front() {
+        let pool = BlockPool::new();
+        let mut list = BlockList::new();
+        let block_with = |entries: std::ops::Range<usize>| {
+            let mut block = pool.take().unwrap();
+            // SAFETY: ours until given away.
+            entries.for_each(|n| _ = unsafe { block.as_mut() }.push(object(n)));
+            block
+        };
+        let grown: Vec<bool> = (0..CAPACITY + 1).map(|n| pool.append(&mut list, block_with(n..n + 1))).collect();
+        assert_eq!(grown.iter().filter(|grown| **grown).count(), 2);
+        assert!(!pool.append(&mut list, block_with(0..0)));
+        assert!(pool.append(&mut list, block_with(0..CAPACITY)), "too many to join");
+        let mut seen = 0;
+        list.for_each(|_| seen += 1);
+        assert_eq!((list.len(), seen), (3, 2 * CAPACITY + 1));
     }
 
     #[test]

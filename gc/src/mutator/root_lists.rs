@@ -5,6 +5,7 @@
 
 use crate::{
     heap::{
+        HEAP,
         blocks::{Block, BlockList},
         header::Object,
     },
@@ -24,12 +25,12 @@ pub(crate) struct RootLists {
 impl RootLists {
     /// Adds entries whose `in_log` bit is theirs.
     pub(crate) fn log_block(&self, block: NonNull<Block>) {
-        lock(&self.log).push_front(block);
+        HEAP.blocks.append(&mut lock(&self.log), block);
     }
 
     /// Adds entries that have not been filtered.
     pub(crate) fn candidate_block(&self, block: NonNull<Block>) {
-        lock(&self.candidates).push_front(block);
+        HEAP.blocks.append(&mut lock(&self.candidates), block);
     }
 
     /// Calls `f` with every entry, and whether it is one of the root log's.
