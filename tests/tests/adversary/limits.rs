@@ -1,7 +1,10 @@
 //! Numbers that must not wrap. (That of readers is in `leaks`.)
 
-use graphgc::{Gc, collect};
-use graphgc_tests::process::{is_child, run_test_alone};
+use graphgc::{Gc, GcMutex, collect, testing};
+use graphgc_tests::{
+    process::{is_child, run_test_alone},
+    sound::settle,
+};
 use std::{
     io::pipe,
     mem,
@@ -12,12 +15,8 @@ use std::{
 /// More handles to one object than can be counted.
 fn clone_without_end() {
     let object = Gc::new(0x1234_5678u32);
-    for _ in 0..1 << 30 {
+    for _ in 0..1u64 << 31 {
         mem::forget(object.clone());
-    }
-    for _ in 0..1 << 30 {
-        // A panic of the crate's would not stop the attacker, who catches it and goes on.
-        let _ = catch_unwind(AssertUnwindSafe(|| mem::forget(object.clone())));
     }
     drop(object);
     collect();
@@ -45,12 +44,31 @@ fn clones_beyond_number() {
     assert_aborted(output.status);
 }
 
-/// Hopes that the message cannot be written, which panics instead of aborting: then the attacker goes on cloning.
+/// More roots at once than the collector's lists can hold while the system refuses memory.
+fn exhaust_the_lists() {
+    let owner = Gc::new(GcMutex::new((0..200_000u32).map(Gc::new).collect::<Vec<_>>()));
+    settle();
+    testing::fault::refuse_from(1);
+    for _ in 0..10 {
+        // A panic of the crate's would not stop the attacker, who catches it and goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| owner.lock().len()));
+        settle();
+    }
+}
+
+/// Hopes that the crate's last words cannot be written, which panics where it should abort: then the attacker catches that and goes on.
 #[test]
-fn clones_beyond_number_with_nobody_listening() {
+fn ends_with_nobody_listening() {
+    if is_child() {
+        return exhaust_the_lists();
+    }
+    let output = run_test_alone("limits::ends_with_nobody_listening", &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("graphgc: the OS refuses memory for the collector's own lists"), "{error}");
+    assert_aborted(output.status);
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["limits::clones_beyond_number", "--exact", "--nocapture"]).env("GRAPHGC_TEST_CHILD", "1");
+    command.args(["limits::ends_with_nobody_listening", "--exact", "--nocapture"]).env("GRAPHGC_TEST_CHILD", "1");
     assert_aborted(command.stderr(writer).status().unwrap());
 }

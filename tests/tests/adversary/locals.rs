@@ -1,10 +1,11 @@
 //! Destructors of thread-locals, which run when the thread's own part of the collector may be gone already.
 
 use crate::{Node, check, check_all, node, node_with, ring};
-use graphgc::{Gc, GcMutex, collect};
+use graphgc::{Gc, GcMutex, collect, stats};
 use graphgc_tests::{
     panics::panics_quietly,
-    sound::{Prey, attack},
+    process::alone,
+    sound::{Prey, assert_sound, attack},
 };
 use std::{cell::RefCell, mem, thread};
 
@@ -86,6 +87,21 @@ fn destructors_that_allocate_much() {
             collect();
             check_all(cell.0.lock().iter().chain(&large.0).step_by(500));
         });
+    });
+}
+
+/// Hopes that each operation of a thread that has nothing of its own any more takes a page of the collector's lists, or that a great number of threads does.
+#[test]
+fn operations_without_number_take_little() {
+    alone("locals::operations_without_number_take_little", &[("GRAPHGC_MIN_HEAP", "256M")], || {
+        drop(Gc::new(0));
+        let before = stats().list_bytes;
+        let prey = Prey::default();
+        bequeath(&prey, |_, _| (0..10_000u32).for_each(|number| drop(Gc::new(number))));
+        (0..2000u32).for_each(|number| assert_eq!(thread::spawn(move || *Gc::new(number)).join().unwrap(), number));
+        assert!(stats().list_bytes < before + (8 << 20), "{:?}", stats());
+        assert_sound();
+        prey.check();
     });
 }
 

@@ -18,8 +18,15 @@ struct Large {
     filler: [u64; 5000],
 }
 
-/// Everything that asks the system for memory: small objects of several classes, large ones, threads, long contents claimed, opened and dropped, roots
-/// in great number. Returns how often a value came back.
+/// Roots in great number and size, as long as there is memory for them.
+fn fill() -> Vec<Gc<[u64; 500]>> {
+    (0..MOST).map_while(|number| Gc::try_new([number; 500]).ok()).collect()
+}
+
+const MOST: u64 = 6000;
+
+/// Everything else that asks the system for memory: small objects of several classes, large ones, threads, long contents claimed, opened and dropped.
+/// Returns how often a value came back.
 fn work(prey: &Prey, kept: &mut Vec<Gc<Node>>) -> usize {
     let mut refused = 0;
     let mut small = |leaf: Leaf, edge: Option<Gc<Node>>| match Gc::try_new(Node {
@@ -57,9 +64,6 @@ fn work(prey: &Prey, kept: &mut Vec<Gc<Node>>) -> usize {
             refused += 1;
         }
     }
-    // Roots without number, whose entries fill buffers and the log.
-    let roots: Vec<_> = (0..3000u64).filter_map(|number| Gc::try_new((number, [number; 9])).ok()).collect();
-    refused += 3000 - roots.len();
     let shared = &kept[..];
     refused += thread::scope(|scope| {
         let threads = [0, 1].map(|_| {
@@ -74,36 +78,43 @@ fn work(prey: &Prey, kept: &mut Vec<Gc<Node>>) -> usize {
         });
         threads.map(|thread| thread.join().expect("a thread failed")).iter().sum::<usize>()
     });
-    assert!(roots.iter().all(|root| root.1 == [root.0; 9]));
     check(&kept[kept.len() / 2]);
     refused
 }
 
-/// Refuses as `refuse` says for each `n`, over a heap that begins small each time.
+/// Refuses as `refuse` says for each `n`, over a heap that begins small each time. Returns in how many turns memory was refused to us.
 fn refuse_each(refuse: fn(u64), range: impl Iterator<Item = u64>) -> usize {
     let prey = Prey::default();
-    let mut refused = 0;
+    let mut turns_refused = 0;
     let first = node_with(prey.leaf());
     settle();
     for nth in range {
         let mut kept = vec![first.clone()];
-        eprintln!("request {nth} refused");
+        // Memory ends now before the work, now in the middle of it.
+        let mut filled = Vec::new();
         refuse(nth);
-        refused += work(&prey, &mut kept);
+        if nth % 2 == 0 {
+            filled = fill();
+        }
+        let refused = work(&prey, &mut kept);
+        if nth % 2 != 0 {
+            filled = fill();
+        }
         testing::fault::allow();
+        turns_refused += usize::from(refused > 0 || filled.len() < MOST as usize);
         assert_eq!(testing::check_pages(), Vec::<String>::new(), "request {nth} refused");
         check_all(&kept);
+        assert!(filled.iter().zip(0..).all(|(object, number)| **object == [number; 500]));
         // The same once more, with memory: nothing has been broken.
         kept.push(Gc::new(Node { leaf: prey.leaf(), edge: kept.last().cloned().into(), list: kept.clone().into() }));
         check(&kept[kept.len() - 1]);
         first.list.write().clear();
-        drop(kept);
     }
     drop(first);
     assert_sound();
     prey.check();
     assert_eq!(stats().live_objects, 0, "nothing is lost");
-    refused
+    turns_refused
 }
 
 fn on_a_large_stack(body: impl FnOnce() + Send + 'static) {
@@ -115,7 +126,8 @@ fn on_a_large_stack(body: impl FnOnce() + Send + 'static) {
 fn each_request_once() {
     alone("refused::each_request_once", &[], || {
         on_a_large_stack(|| {
-            refuse_each(testing::fault::refuse_nth, 1..=40);
+            let turns = refuse_each(testing::fault::refuse_nth, 1..=24);
+            assert!(turns >= 6, "memory was hardly refused: {turns} times");
         });
     });
 }
@@ -125,8 +137,8 @@ fn each_request_once() {
 fn each_request_and_all_after_it() {
     alone("refused::each_request_and_all_after_it", &[("GRAPHGC_MIN_HEAP", "64K")], || {
         on_a_large_stack(|| {
-            let refused = refuse_each(testing::fault::refuse_from, 1..=40);
-            assert!(refused > 1000, "memory was hardly refused: {refused} times");
+            let turns = refuse_each(testing::fault::refuse_from, 1..=24);
+            assert!(turns >= 6, "memory was hardly refused: {turns} times");
         });
     });
 }
@@ -137,8 +149,8 @@ fn collections_without_memory() {
     alone("refused::collections_without_memory", &[("GRAPHGC_MIN_HEAP", "64K")], || {
         on_a_large_stack(|| {
             while_collecting(|| {
-                refuse_each(testing::fault::refuse_from, (1..=40).step_by(3));
-                refuse_each(testing::fault::refuse_nth, (1..=40).step_by(3));
+                refuse_each(testing::fault::refuse_from, (1..=24).step_by(3));
+                refuse_each(testing::fault::refuse_nth, (1..=24).step_by(3));
             });
         });
     });
