@@ -25,6 +25,11 @@ impl Random {
     pub fn below(&mut self, end: usize) -> usize {
         (self.next_number() % end as u64) as usize
     }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
 }
 
 /// The seed in the variable `GRAPHGC_SEED`, or the given ones.

@@ -94,10 +94,10 @@ impl<'a> Tracer<'a> {
     /// gives up what is too deep for its stack.
     #[inline]
     pub(crate) fn descend(&mut self, walk: impl FnOnce(&mut Self)) {
-        if let Pass::Mark(marker) = &mut self.pass {
-            if !marker.descend() {
-                return;
-            }
+        if let Pass::Mark(marker) = &mut self.pass
+            && !marker.descend()
+        {
+            return;
         }
         walk(self);
         if let Pass::Mark(marker) = &mut self.pass {

@@ -97,7 +97,7 @@ fn drops_that_collect() {
         drop(send);
         settle();
         let outcomes: Vec<_> = receive.iter().collect();
-        assert_eq!(outcomes, [Outcome::Requested; 20]);
+        assert_eq!(outcomes, vec![Outcome::Requested; 20]);
     });
 }
 
