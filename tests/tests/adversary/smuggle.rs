@@ -362,8 +362,8 @@ fn edges_changed_in_every_way() {
             for cell in [&owner.edge, &outside] {
                 stolen.extend(cell.replace(Some(ring(prey))));
                 let now = cell.get();
-                stolen.extend(cell.compare_exchange(&now, Some(ring(prey))).ok().unwrap());
-                let refused = cell.compare_exchange(&now, Some(ring(prey)));
+                stolen.extend(cell.replace_if(&now, Some(ring(prey))).ok().unwrap());
+                let refused = cell.replace_if(&now, Some(ring(prey)));
                 stolen.extend(refused.err().unwrap());
                 stolen.extend(cell.take());
                 cell.set(now);
