@@ -235,16 +235,16 @@ mod facts {
 
     #[test]
     fn of_nodes() {
-        assert_eq!(facts::<Edge>(), Facts { handles: 2, ..Facts::HANDLE });
-        assert_eq!(facts::<Expression>(), Facts { handles: 2, ..Facts::HANDLE });
+        assert_eq!(facts::<Edge>(), Facts { steps: 2, ..Facts::HANDLE });
+        assert_eq!(facts::<Expression>(), Facts { steps: 2, ..Facts::HANDLE });
         assert_eq!(facts::<Grid<Option<()>, 3, 4>>(), Facts::PLAIN);
-        assert_eq!(facts::<[Edge; 3]>().handles, 6);
+        assert_eq!(facts::<[Edge; 3]>().steps, 9);
         assert!(facts::<Person>().cells);
         assert_eq!(facts::<Person>().drop, DropKind::Frees);
         assert_eq!(facts::<Wide<str>>(), Facts { drop: DropKind::Frees, ..Facts::HANDLE });
         assert_eq!(facts::<ByString>(), Facts::HANDLE);
         assert_eq!(facts::<ByPath>(), Facts::HANDLE);
-        assert_eq!(facts::<Declared>().handles, 2);
+        assert_eq!(facts::<Declared>().steps, 2);
     }
 
     #[test]
