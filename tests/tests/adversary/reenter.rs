@@ -1,6 +1,8 @@
 //! User code that std's containers run in the middle of their work, inside a write guard: it changes the graph, collects, uses the very
 //! cell that is open, and panics at every possible moment.
 
+#![expect(clippy::mutable_key_type, reason = "the attack is that keys change things while they are compared")]
+
 use crate::{Holder, Node, check, check_all, holder, node, ring};
 use graphgc::{Gc, GcCell, GcMutex, GcRefCell, Ref, RefMut, Trace, collect};
 use graphgc_tests::{
@@ -49,7 +51,7 @@ impl Key {
             list.extend(self.own.take());
             self.own.set(list.pop_front());
         }
-        if call % 5 == 0 {
+        if call.is_multiple_of(5) {
             collect();
         }
         if call == self.trap.panic_at {
@@ -218,6 +220,9 @@ fn clones_and_printouts_that_stop_midway() {
     });
 }
 
+/// Calls a method of the list, with a closure to be called on its elements.
+type Work<'a> = &'a dyn Fn(&mut Vec<Gc<Node>>, &mut dyn FnMut(&Gc<Node>));
+
 /// Hopes that closures that look at nodes, collect and panic inside a container's method leave it with a dead handle.
 #[test]
 fn closures_that_panic_inside_a_list() {
@@ -230,7 +235,7 @@ fn closures_that_panic_inside_a_list() {
         for panic_at in 0..6 {
             let list = holder(prey, (0..5).map(|_| ring(prey)).collect::<Vec<_>>());
             prey.disturb();
-            let attempt = |work: &dyn Fn(&mut Vec<Gc<Node>>, &mut dyn FnMut(&Gc<Node>))| {
+            let attempt = |work: Work<'_>| {
                 let mut left = panic_at;
                 panics_quietly(|| work(&mut list.cell.borrow_mut(), &mut |node| visit(&mut left, node)));
                 prey.disturb();
@@ -266,7 +271,7 @@ fn closures_that_panic_inside_a_list() {
                 });
             });
             attempt(&|list, visit| {
-                list.splice(1..3, std::iter::once(ring(prey)).inspect(|it| visit(it))).for_each(drop)
+                list.splice(1..3, std::iter::once(ring(prey)).inspect(|it| visit(it))).for_each(drop);
             });
         }
     });

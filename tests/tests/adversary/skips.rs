@@ -43,15 +43,18 @@ fn chains_of_skipped_handles() {
     });
 }
 
+type Call = Box<dyn Fn() -> Gc<Node> + Send>;
+type Later = Pin<Box<dyn Future<Output = Gc<Node>> + Send>>;
+
 #[derive(Trace)]
 struct Hidden {
     leaf: Leaf,
     #[trace(skip)]
     any: Mutex<Vec<Box<dyn Any + Send>>>,
     #[trace(leaf)]
-    call: Mutex<Option<Box<dyn Fn() -> Gc<Node> + Send>>>,
+    call: Mutex<Option<Call>>,
     #[trace(skip)]
-    future: Mutex<Option<Pin<Box<dyn Future<Output = Gc<Node>> + Send>>>>,
+    future: Mutex<Option<Later>>,
     #[trace(leaf)]
     channel: Mutex<Option<mpsc::Receiver<Gc<Node>>>>,
     shared: Arc<GcMutex<Vec<Gc<Node>>>>,

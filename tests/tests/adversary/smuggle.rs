@@ -276,12 +276,13 @@ fn a_hundred_levels_of_cells() {
 /// Hopes that a traced struct taken apart yields handles that its object still claims.
 #[test]
 fn structs_taken_apart() {
+    type Inside = (Gc<Node>, GcMutex<Option<Gc<Node>>>);
     #[derive(Trace)]
     struct Parts {
         leaf: Leaf,
         plain: Gc<Node>,
         edge: GcCell<Gc<Node>>,
-        boxed: Box<(Gc<Node>, GcMutex<Option<Gc<Node>>>)>,
+        boxed: Box<Inside>,
     }
     attack(|prey| {
         let parts = || Parts {
