@@ -30,8 +30,7 @@ impl Heap {
         let span = self.allocate_pages(pages)?;
         let first = span.start().addr().next_multiple_of(layout.align());
         span.format(0, kind, first, object_size, 1, self.cycle());
-        poison::poison_pages(span);
-        poison::unpoison(span.first_slot(), object_size);
+        poison::poison_around(span, object_size);
         prepare(NonNull::new(span.first_slot())?);
         span.set_allocated(0..span.slot_size());
         if black {

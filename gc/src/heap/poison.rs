@@ -9,6 +9,8 @@
 //! - the slots that a sweep or the dropper has found or made free. Dead values that need no dropping are never touched, so that a slot is poisoned when
 //!   its span is swept, not when its object dies: a stray access between S2 and the sweep goes unseen.
 //!
+//! A huge object's mapping is never poisoned, since it goes when the object does, and its addresses may be anybody's afterwards.
+//!
 //! The heap's own records, bitmaps and lists lie elsewhere and are never poisoned. Slots begin and end at multiples of eight bytes, the sanitizer's grain.
 
 use super::span::Span;
@@ -55,6 +57,15 @@ pub(crate) fn poison_pages(span: &Span) {
 #[inline(always)]
 pub(crate) fn unpoison_pages(span: &Span) {
     unpoison(span.start(), span.pages() * super::arena::PAGE_SIZE);
+}
+
+/// Nobody may touch the pages of a large object's span but for the object, which has this many bytes.
+#[inline(always)]
+pub(crate) fn poison_around(span: &Span, object_size: usize) {
+    if cfg!(graphgc_asan) && !span.arena().huge.load(crate::sync::Ordering::Relaxed) {
+        poison_pages(span);
+        unpoison(span.first_slot(), object_size);
+    }
 }
 
 /// Nobody may touch the slots that are free according to bitmap `parity`. The span's owner calls this.

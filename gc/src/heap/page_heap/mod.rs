@@ -147,8 +147,6 @@ impl PageHeap {
         state.stats.in_use_pages -= span.pages();
         if arena.huge.load(Relaxed) {
             state.forget_huge(arena);
-            // The addresses may be anybody's afterwards.
-            poison::unpoison_pages(span);
             // Unmapping takes its time.
             drop(state);
             let (base, reserved) = (NonNull::from(arena).cast(), arena.reserved.load(Relaxed));
