@@ -7,6 +7,13 @@ use crate::{
 use std::fmt;
 
 /// One thing that [`verify`](crate::verify) found to be wrong.
+///
+/// ```
+/// for violation in graphgc::verify() {
+///     eprintln!("{violation}");
+///     assert_ne!(violation.kind, graphgc::ViolationKind::DanglingEdge);
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
