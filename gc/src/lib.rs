@@ -56,6 +56,12 @@
 
 #![cfg_attr(graphgc_loom, allow(dead_code, unused_imports))]
 
+/// In the models assertions hold whatever the profile: they are run optimised.
+#[cfg(graphgc_loom)]
+macro_rules! debug_assert {
+    ($($condition:tt)*) => { assert!($($condition)*) };
+}
+
 #[cfg(not(graphgc_loom))]
 mod cell;
 #[cfg(not(graphgc_loom))]

@@ -4,6 +4,10 @@
 //! the models compile the very same source against loom's types. `--cfg graphgc_loom` switches; a user's own
 //! `--cfg loom` does not, so a program that tests its own code under loom still links a working collector.
 
+pub(crate) mod mutation;
+
+pub(crate) use mutation::{Mutation, weakened};
+
 #[cfg(not(graphgc_loom))]
 pub(crate) use std::{
     sync::{
@@ -21,6 +25,12 @@ pub(crate) use loom::{
     },
     thread::yield_now,
 };
+
+/// `strong`, unless the line has been weakened.
+#[inline(always)]
+pub(crate) fn unless(mutation: Mutation, strong: Ordering) -> Ordering {
+    if weakened(mutation) { Ordering::Relaxed } else { strong }
+}
 
 /// Locks `mutex`; a lock that a panicking thread left behind is taken all the same, since no critical section of ours
 /// leaves its data half changed when it unwinds.

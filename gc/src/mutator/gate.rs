@@ -25,7 +25,7 @@
 
 use crate::{
     heap::os,
-    sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, lock, yield_now},
+    sync::{AtomicBool, AtomicUsize, Condvar, Mutation, Mutex, Ordering, fence, lock, unless, weakened, yield_now},
 };
 use std::cell::UnsafeCell;
 
@@ -72,6 +72,9 @@ pub(crate) fn choose_barriers() {
 
 #[inline]
 fn light_barrier() {
+    if weakened(Mutation::EnterWithoutBarrier) {
+        return;
+    }
     if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     } else {
@@ -129,7 +132,7 @@ impl World {
 
     fn open(&self, next: Phase) {
         // The lock keeps a thread from going to sleep between its look at the word and its wait.
-        let shut = lock(&self.shut);
+        let shut = (!weakened(Mutation::OpenWithoutLock)).then(|| lock(&self.shut));
         self.word.store(next.0, Ordering::Release);
         drop(shut);
         self.opened.notify_all();
@@ -192,7 +195,7 @@ impl Gate {
     /// Leaves the operation.
     #[inline]
     pub(crate) fn leave(&self) {
-        self.active.store(false, Ordering::Release);
+        self.active.store(false, unless(Mutation::LeaveIsRelaxed, Ordering::Release));
     }
 
     /// Whether the thread is in an operation; if not, all that its last one wrote is visible.
@@ -254,7 +257,7 @@ impl<L> Gated<L> {
     /// Brings the content up to date with `phase`, if nobody has yet: all that is in it belongs to the phase before.
     pub(crate) fn update(&self, phase: Phase, flush: impl Fn(&mut L)) {
         let _updating = lock(&self.updating);
-        if !self.gate.has_seen(phase) {
+        if !self.gate.has_seen(phase) || weakened(Mutation::UpdateWithoutSecondLook) {
             // SAFETY: we hold the lock and the record has not seen the phase.
             flush(unsafe { self.content() });
             self.gate.set_seen(phase);
