@@ -20,7 +20,7 @@
 //! before the operation ends, or says RELEASING if that takes more than a slice. Orders: whoever gets the lock acquires, whoever gives it up releases.
 
 use super::parking;
-use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
+use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless, weakened};
 
 const CLAIMED: u32 = 1;
 const WRITER: u32 = 1 << 1;
@@ -65,15 +65,11 @@ pub(crate) enum Entered {
 }
 
 impl CellLock {
-    /// A free lock around counted content.
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        CellLock(AtomicU32::new(0))
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new() -> Self {
-        CellLock(AtomicU32::new(0))
+    const_fn! {
+        /// A free lock around counted content.
+        pub(crate) fn new() -> Self {
+            CellLock(AtomicU32::new(0))
+        }
     }
 
     /// Takes the lock for reading unless it is held for writing.

@@ -16,6 +16,7 @@ use crate::{
         record::{WORLD, records, stop_the_world, update_all},
     },
     observe::stats::TOTALS,
+    sync::sleep,
 };
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ const IDLE_TICKS: u32 = 2;
 const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
 
 /// Runs one whole cycle. Everything is swept when it begins and when it returns; drops may still be under way.
-pub(super) fn run(config: &Config) {
+pub(crate) fn run(config: &Config) {
     let marking = Instant::now();
     begin_marking();
     let (roots, pins) = mark();
@@ -89,7 +90,7 @@ fn report(marker: &mut Marker) {
 fn wait_for_others(pins: &PinsHeld) {
     let mut pause = Duration::from_micros(20);
     while !(GREY.has_blocks() || GREY.is_idle() && pins.are_gone()) {
-        std::thread::sleep(pause);
+        sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }
 }

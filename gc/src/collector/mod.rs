@@ -13,7 +13,7 @@
 
 mod assist;
 mod collect;
-mod cycle;
+pub(crate) mod cycle;
 mod dropper;
 pub(crate) mod grey;
 pub(crate) mod mark;

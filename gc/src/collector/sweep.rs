@@ -13,7 +13,7 @@ use crate::{
         kind::DropKind,
         span::Span,
     },
-    sync::{Ordering, yield_now},
+    sync::{Ordering, per_thread, yield_now},
     trace::type_info::TypeInfo,
 };
 use std::{
@@ -21,14 +21,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-thread_local! {
+per_thread! {
     static DROPPING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the calling thread is dropping dead values now, so that it cannot wait for the collector.
 #[inline]
 pub(crate) fn is_dropping() -> bool {
-    DROPPING.get()
+    DROPPING.with(Cell::get)
 }
 
 /// Drops a dead value. A panic in it goes no further; its remaining parts leak.
@@ -36,7 +36,7 @@ pub(crate) fn is_dropping() -> bool {
 /// # Safety
 /// The object is dead and its slot not yet free; this is its only drop.
 pub(crate) unsafe fn drop_dead(object: Object) {
-    let before = DROPPING.replace(true);
+    let before = DROPPING.with(|dropping| dropping.replace(true));
     let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: by contract.
         unsafe { TypeInfo::of(object).drop_swept(object) };
@@ -45,7 +45,7 @@ pub(crate) unsafe fn drop_dead(object: Object) {
         // Dropping it could run code of users, and panic, here.
         std::mem::forget(payload);
     }
-    DROPPING.set(before);
+    DROPPING.with(|dropping| dropping.set(before));
 }
 
 /// Drops what needs dropping in a span that a mutator took for sweeping, and returns it to its central list.

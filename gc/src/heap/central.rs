@@ -12,7 +12,7 @@ use super::{
     size_class::CLASS_COUNT,
     span::{Place, Span},
 };
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, const_fn, lock};
 
 /// Span classes: a size class (0: large) of one kind.
 pub(crate) const SPAN_CLASSES: usize = CLASS_COUNT * Kind::COUNT;
@@ -58,9 +58,11 @@ impl SpanList {
 }
 
 impl Central {
-    pub(crate) const fn new() -> Self {
-        const LIST: SpanList = SpanList::new();
-        Central(Mutex::new(Lists { partial: [LIST; 2], full: [LIST; 2] }))
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            const LIST: SpanList = SpanList::new();
+            Central(Mutex::new(Lists { partial: [LIST; 2], full: [LIST; 2] }))
+        }
     }
 
     /// A span with room that has been swept for `cycle`.

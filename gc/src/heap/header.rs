@@ -22,7 +22,7 @@ const LIMIT: u32 = 1 << 31;
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
 /// The smallest slot: a header and nothing else.
-pub(crate) const HEADER_SIZE: usize = 8;
+pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
 
 /// The word before every payload; see the module's head.
 #[repr(C, align(8))]

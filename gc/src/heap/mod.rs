@@ -24,7 +24,7 @@ pub(crate) mod size_class;
 pub(crate) mod slots;
 pub(crate) mod span;
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, const_fn, global};
 use account::Account;
 use blocks::{Block, BlockPool};
 use central::{Central, SPAN_CLASSES};
@@ -36,8 +36,10 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OutOfMemory;
 
-/// The heap of the process.
-pub(crate) static HEAP: Heap = Heap::new();
+global! {
+    /// The heap of the process.
+    pub(crate) static HEAP: Heap = Heap::new();
+}
 
 /// Everything that holds objects.
 pub(crate) struct Heap {
@@ -52,14 +54,16 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
-    const fn new() -> Self {
-        Heap {
-            pages: PageHeap::new(),
-            blocks: BlockPool::new(),
-            account: Account::new(),
-            centrals: [const { Central::new() }; SPAN_CLASSES],
-            cycle: AtomicU32::new(0),
-            lazy_sweeps: AtomicUsize::new(0),
+    const_fn! {
+        fn new() -> Self {
+            Heap {
+                pages: PageHeap::new(),
+                blocks: BlockPool::new(),
+                account: Account::new(),
+                centrals: centrals(),
+                cycle: AtomicU32::new(0),
+                lazy_sweeps: AtomicUsize::new(0),
+            }
         }
     }
 
@@ -121,6 +125,16 @@ impl Heap {
         self.account.swept(dead * span.object_bytes(), dead);
         span.slots() - live
     }
+}
+
+#[cfg(not(graphgc_loom))]
+const fn centrals() -> [Central; SPAN_CLASSES] {
+    [const { Central::new() }; SPAN_CLASSES]
+}
+
+#[cfg(graphgc_loom)]
+fn centrals() -> [Central; SPAN_CLASSES] {
+    std::array::from_fn(|_| Central::new())
 }
 
 #[cold]

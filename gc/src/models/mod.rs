@@ -7,7 +7,9 @@
 mod cell_lock;
 mod edge;
 mod gate;
+mod handles;
 mod root_word;
+mod tiny_heap;
 
 use crate::sync::mutation::{self, Mutation};
 use std::{cell::Cell, env, process::Command, thread};
@@ -38,7 +40,10 @@ fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
-    builder.check(body);
+    builder.check(move || {
+        tiny_heap::fresh();
+        body();
+    });
 }
 
 /// Runs the current test again in a child process, which `choice` tells what to run.

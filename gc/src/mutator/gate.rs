@@ -25,7 +25,9 @@
 
 use crate::{
     heap::os,
-    sync::{AtomicBool, AtomicUsize, Condvar, Mutation, Mutex, Ordering, fence, lock, unless, weakened, yield_now},
+    sync::{
+        AtomicBool, AtomicUsize, Condvar, Mutation, Mutex, Ordering, const_fn, fence, lock, unless, weakened, yield_now,
+    },
 };
 use std::cell::UnsafeCell;
 
@@ -90,14 +92,10 @@ fn heavy_barrier() {
 }
 
 impl World {
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new() -> Self {
-        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+        }
     }
 
     /// The phase now; may be old when the caller looks at it.
@@ -154,15 +152,11 @@ impl World {
 }
 
 impl Gate {
-    /// A gate whose record is made for `phase`.
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new(phase: Phase) -> Self {
-        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new(phase: Phase) -> Self {
-        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+    const_fn! {
+        /// A gate whose record is made for `phase`.
+        pub(crate) fn new(phase: Phase) -> Self {
+            Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+        }
     }
 
     /// Enters an operation. `update` brings the thread's record up to date with a phase, if nobody has yet.

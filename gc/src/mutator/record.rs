@@ -12,16 +12,20 @@ use super::{
 use crate::{
     collector::grey::GreyBuffer,
     heap::{HEAP, arena::PAGE_SIZE, cache::Cache, os},
-    sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock, yield_now},
+    sync::{AtomicBool, AtomicPtr, Mutex, Ordering, global, lock, yield_now},
 };
 use std::ptr::null_mut;
 
-/// The world of the process.
-pub(crate) static WORLD: World = World::new();
+global! {
+    /// The world of the process.
+    pub(crate) static WORLD: World = World::new();
+}
 
-/// All records of the process.
-static REGISTRY: Registry =
-    Registry { first: AtomicPtr::new(null_mut()), spare: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
+global! {
+    /// All records of the process.
+    static REGISTRY: Registry =
+        Registry { first: AtomicPtr::new(null_mut()), spare: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
+}
 
 struct Registry {
     first: AtomicPtr<Record>,

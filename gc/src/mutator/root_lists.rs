@@ -5,13 +5,15 @@
 
 use crate::{
     heap::blocks::{Block, BlockList},
-    sync::{Mutex, lock},
+    sync::{Mutex, global, lock},
 };
 use std::ptr::NonNull;
 
-/// The root entries of the process.
-pub(crate) static ROOTS: RootLists =
-    RootLists { log: Mutex::new(BlockList::new()), candidates: Mutex::new(BlockList::new()) };
+global! {
+    /// The root entries of the process.
+    pub(crate) static ROOTS: RootLists =
+        RootLists { log: Mutex::new(BlockList::new()), candidates: Mutex::new(BlockList::new()) };
+}
 
 pub(crate) struct RootLists {
     log: Mutex<BlockList>,
