@@ -16,7 +16,7 @@ use crate::{
         record::{WORLD, records, stop_the_world, update_all},
     },
     observe::stats::TOTALS,
-    sync::sleep,
+    sync::{Mutation, sleep, weakened},
 };
 use std::time::{Duration, Instant};
 
@@ -108,7 +108,8 @@ fn try_end(pins: &PinsHeld) -> bool {
     let mut grey = !GREY.is_idle() || any_releasing();
     for record in records() {
         // SAFETY: the world is stopped.
-        grey |= unsafe { record.local() }.grey.flush();
+        let flushed = unsafe { record.local() }.grey.flush();
+        grey |= flushed && !weakened(Mutation::EndWithoutBuffers);
     }
     if grey {
         WORLD.resume();

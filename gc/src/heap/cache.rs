@@ -15,6 +15,7 @@ use super::{
     size_class,
     span::{Place, Span},
 };
+use crate::sync::{Mutation, weakened};
 use std::ptr::{NonNull, null, null_mut};
 
 /// Free slots between two addresses of a span.
@@ -97,7 +98,7 @@ impl Cache {
 /// Buys `run` of `span`.
 fn acquire(heap: &Heap, span: &'static Span, run: std::ops::Range<usize>, black: bool) -> Run {
     span.set_allocated(run.clone());
-    if black {
+    if black && !weakened(Mutation::AllocateWhite) {
         span.set_marked(run.clone());
     }
     span.set_cursor(run.end);

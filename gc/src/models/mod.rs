@@ -12,7 +12,17 @@ mod root_word;
 mod tiny_heap;
 
 use crate::sync::mutation::{self, Mutation};
-use std::{cell::Cell, env, process::Command, thread};
+use std::{
+    cell::Cell,
+    env,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Instant,
+};
 
 /// Names the mutation that a child process runs its model with, and which of the test's models that is.
 const CHILD: &str = "GRAPHGC_MUTATION";
@@ -37,18 +47,23 @@ fn verify(preemptions: usize, mutations: &[Mutation], body: impl Fn() + Send + S
 }
 
 fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
+    let begun = Instant::now();
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = executions.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
     builder.check(move || {
+        count.fetch_add(1, Relaxed);
         tiny_heap::fresh();
         body();
     });
+    println!("{}: {executions:?} executions in {:?}", test(), begun.elapsed());
 }
 
 /// Runs the current test again in a child process, which `choice` tells what to run.
 fn must_fail(mutation: Mutation, choice: &str) {
-    let test = thread::current().name().expect("a test's thread has its name").to_owned();
+    let test = test();
     let output = Command::new(env::current_exe().unwrap())
         .args([&test, "--exact", "--nocapture"])
         .env(CHILD, choice)
@@ -60,12 +75,22 @@ fn must_fail(mutation: Mutation, choice: &str) {
     println!("{test} with {mutation:?}: {}", lines.nth(1).expect("it failed by a panic"));
 }
 
+/// The name of the test that this thread runs.
+fn test() -> String {
+    thread::current().name().expect("a test's thread has its name").to_owned()
+}
+
 /// Every line that can be weakened is weakened by some model.
 #[test]
 fn every_mutation_has_a_model() {
-    let sources =
-        [include_str!("cell_lock.rs"), include_str!("edge.rs"), include_str!("gate.rs"), include_str!("root_word.rs")]
-            .concat();
+    let sources = [
+        include_str!("cell_lock.rs"),
+        include_str!("edge.rs"),
+        include_str!("gate.rs"),
+        include_str!("handles.rs"),
+        include_str!("root_word.rs"),
+    ]
+    .concat();
     for mutation in Mutation::ALL {
         let name = format!("Mutation::{mutation:?}");
         assert!(

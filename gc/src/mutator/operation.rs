@@ -16,7 +16,7 @@ use crate::{
         OutOfMemory,
         header::{Before, Object},
     },
-    sync::per_thread,
+    sync::{Mutation, per_thread, weakened},
 };
 use std::{
     alloc::{Layout, handle_alloc_error},
@@ -136,7 +136,9 @@ impl Operation {
     pub(crate) fn became_root(&self, object: Object, before: Before) {
         if before.must_log() {
             self.local().candidates.push(object);
-            self.shade(object);
+            if !weakened(Mutation::RootWithoutShade) {
+                self.shade(object);
+            }
         }
     }
 
@@ -150,7 +152,9 @@ impl Operation {
     #[inline]
     pub(crate) fn claim(&self, object: Object) {
         // Before the count: once it is 0 the root scan would no longer shade it.
-        self.shade(object);
+        if !weakened(Mutation::ClaimWithoutShade) {
+            self.shade(object);
+        }
         // SAFETY: the handle being claimed keeps the object alive.
         unsafe { object.roots() }.down();
     }

@@ -60,6 +60,20 @@ mutations! {
     EndReadIsRelaxed,
     /// A writer looks for parked threads before it gives the lock up.
     WakeBeforeUnlock,
+    // Operations and their barriers.
+    /// What goes from 0 to 1 is logged but not shaded.
+    RootWithoutShade,
+    /// What is claimed is not shaded.
+    ClaimWithoutShade,
+    /// What is taken out of a claimed cell is neither shaded nor logged.
+    TakeWithoutBarrier,
+    /// `GcCell::get` reads the word before its operation begins.
+    GetReadsOutside,
+    /// What is allocated while marking is white.
+    AllocateWhite,
+    // The cycle.
+    /// S2 does not look into the threads' grey buffers.
+    EndWithoutBuffers,
 }
 
 /// Whether the line has been weakened. Never, outside the models.
