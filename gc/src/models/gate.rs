@@ -48,7 +48,7 @@ impl Model {
 
     /// What S1 is: stop, change, open, bring the record up to date.
     fn change(&self) {
-        self.world.stop(std::iter::once(&self.record.gate));
+        self.world.stop(|| std::iter::once(&self.record.gate));
         self.global.with_mut(|global| {
             // SAFETY: loom checks.
             unsafe { *global = 1 };
@@ -90,7 +90,7 @@ fn a_stop_without_change_wakes_everyone() {
             let model = model.clone();
             move || assert_eq!(model.operate(), 0)
         });
-        model.world.stop(std::iter::once(&model.record.gate));
+        model.world.stop(|| std::iter::once(&model.record.gate));
         model.world.resume();
         mutator.join().unwrap();
     });

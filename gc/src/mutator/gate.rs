@@ -104,10 +104,13 @@ impl World {
     }
 
     /// Shuts the gate and waits until none of `gates` is in an operation. The collector alone calls this.
-    pub(crate) fn stop<'a>(&self, gates: impl Iterator<Item = &'a Gate>) {
+    ///
+    /// The gates are looked for only once the world word says STOP: a thread whose gate is not among them yet puts it there before
+    /// it first enters, and the same handshake makes it see STOP then.
+    pub(crate) fn stop<'a, G: Iterator<Item = &'a Gate>>(&self, gates: impl FnOnce() -> G) {
         self.word.fetch_or(STOP, Ordering::SeqCst);
         heavy_barrier();
-        for gate in gates {
+        for gate in gates() {
             let mut turns = 0u32;
             while gate.is_active() {
                 back_off(&mut turns);

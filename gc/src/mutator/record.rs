@@ -170,7 +170,7 @@ pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
 
 /// Shuts the gate and waits until no thread is in an operation. The collector alone calls this.
 pub(crate) fn stop_the_world() {
-    WORLD.stop(records().map(|record| &record.gated.gate));
+    WORLD.stop(|| records().map(|record| &record.gated.gate));
 }
 
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
