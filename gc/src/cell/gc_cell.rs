@@ -154,7 +154,9 @@ impl<P: Edge> GcCell<P> {
             drop(unsafe { P::from_object(old) });
         } else {
             new.into_iter().for_each(|object| operation.claim(object));
-            old.into_iter().for_each(|object| operation.shade(object));
+            if !weakened(Mutation::SetWithoutShade) {
+                old.into_iter().for_each(|object| operation.shade(object));
+            }
         }
     }
 

@@ -160,7 +160,7 @@ impl CellLock {
         loop {
             let seen = self.0.load(Ordering::Relaxed);
             debug_assert!(seen & (RELEASING | CLAIMED) == RELEASING | CLAIMED);
-            if seen & MARKER != 0 {
+            if seen & MARKER != 0 && !weakened(Mutation::FinishWithMarkerInside) {
                 self.wait_for_marker();
             } else {
                 let held = (seen | WRITER) & !(RELEASING | CLAIMED);

@@ -13,7 +13,7 @@ use crate::{
         kind::DropKind,
         span::Span,
     },
-    sync::{Ordering, per_thread, yield_now},
+    sync::{Mutation, Ordering, per_thread, weakened, yield_now},
     trace::type_info::TypeInfo,
 };
 use std::{
@@ -70,7 +70,7 @@ pub(crate) fn sweep_all(cycle: u32) {
             sweep_in_background(span, cycle);
         }
     }
-    while HEAP.sweeping_lazily() {
+    while HEAP.sweeping_lazily() && !weakened(Mutation::SweepWithoutWaiting) {
         yield_now();
     }
 }

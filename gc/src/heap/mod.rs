@@ -24,7 +24,7 @@ pub(crate) mod size_class;
 pub(crate) mod slots;
 pub(crate) mod span;
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, const_fn, global};
+use crate::sync::{AtomicU32, AtomicUsize, Mutation, Ordering, const_fn, global, weakened};
 use account::Account;
 use blocks::{Block, BlockPool};
 use central::{Central, SPAN_CLASSES};
@@ -95,8 +95,14 @@ impl Heap {
     ///
     /// Counting before taking lets the collector believe an empty list with no lazy sweep under way.
     pub(crate) fn begin_lazy_sweep(&self, central: &Central, cycle: u32) -> Option<&'static Span> {
-        self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        let late = weakened(Mutation::SweepCountedLate);
+        if !late {
+            self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        }
         let span = central.take_unswept(cycle).filter(|span| span.begin_sweep(cycle));
+        if late {
+            self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        }
         if span.is_none() {
             self.end_lazy_sweep();
         }

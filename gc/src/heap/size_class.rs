@@ -56,12 +56,12 @@ mod table {
     ];
 }
 
-/// The tables in models: small objects, and two to a span.
+/// The tables in models: sixteen objects to a span, or four.
 #[cfg(graphgc_loom)]
 mod table {
     pub(crate) const CLASS_COUNT: usize = 3;
-    pub(crate) const MAX_SIZE: usize = 256;
-    pub(crate) static SIZES: [u32; CLASS_COUNT] = [0, 32, 256];
+    pub(crate) const MAX_SIZE: usize = 128;
+    pub(crate) static SIZES: [u32; CLASS_COUNT] = [0, 32, 128];
     pub(crate) static PAGES: [u8; CLASS_COUNT] = [0, 1, 1];
 }
 

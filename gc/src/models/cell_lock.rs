@@ -110,9 +110,10 @@ fn count(object: Object) -> usize {
 fn writer_beside_marker() {
     for claimed in [false, true] {
         for in_slices in [false, true] {
-            let mutations: &[Mutation] = match claimed {
-                true => &[Mutation::MarkerEntersWriteHeld],
-                false => &[Mutation::MarkerEntersWriteHeld, Mutation::FlagAfterLeaving],
+            let mutations: &[Mutation] = match (claimed, in_slices) {
+                (true, true) => &[Mutation::MarkerEntersWriteHeld, Mutation::FinishWithMarkerInside],
+                (true, false) => &[Mutation::MarkerEntersWriteHeld],
+                (false, _) => &[Mutation::MarkerEntersWriteHeld, Mutation::FlagAfterLeaving],
             };
             verify(3, mutations, move || {
                 let target = object(u32::from(!claimed));

@@ -1,14 +1,37 @@
-//! Loom models of the protocol types: the very source that the heap embeds, compiled with loom's atomics and locks.
+//! Loom models of the collector: the very source that the heap embeds, compiled with loom's atomics and locks.
 //!
 //! Run with `RUSTFLAGS="--cfg graphgc_loom" cargo test -p graphgc --lib --release`. Each model states its property in a sentence and names
 //! the smallest interleaving that would break it. It runs as the code is, and then once with each of its *mutations*, one weakened line
 //! of the code (`sync::mutation`), with which it must fail: no model passes because it looks at nothing.
+//!
+//! The models of single words (`gate`, `root_word`, `edge`, `cell_lock`) use the protocol types alone; what is around them in the models is what
+//! their callers do. The others run handles, cells, threads and whole cycles on a heap of a few pages (`tiny_heap`); there the models' only part is
+//! the scenario. `crossbeam-epoch` is replaced by the smallest epoch with its contract (`sync::epoch`).
+//!
+//! | obligation | models | mutations |
+//! | --- | --- | --- |
+//! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
+//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade` |
+//! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
+//! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
+//! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
+//! | L6 upgrade vs. S2, clearing pass, slot reuse | none: there is no `Weak` yet | |
+//! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade` |
+//! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
+//! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
+//!
+//! What loom does not see: schedules with more preemptions than the bound that each model gives `verify` (one to three); orders of two mere looks at a word, which it
+//! takes for one (`content` makes such an order visible); and plain memory, but where a model or a record watches it.
 
+mod allocation;
 mod cell_lock;
+mod content;
 mod edge;
 mod gate;
 mod handles;
+mod pins;
 mod root_word;
+mod threads;
 mod tiny_heap;
 
 use crate::sync::mutation::{self, Mutation};
@@ -84,11 +107,15 @@ fn test() -> String {
 #[test]
 fn every_mutation_has_a_model() {
     let sources = [
+        include_str!("allocation.rs"),
         include_str!("cell_lock.rs"),
+        include_str!("content.rs"),
         include_str!("edge.rs"),
         include_str!("gate.rs"),
         include_str!("handles.rs"),
+        include_str!("pins.rs"),
         include_str!("root_word.rs"),
+        include_str!("threads.rs"),
     ]
     .concat();
     for mutation in Mutation::ALL {

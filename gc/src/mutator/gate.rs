@@ -220,6 +220,9 @@ pub(crate) struct Gated<L> {
     pub(crate) gate: Gate,
     updating: Mutex<()>,
     content: UnsafeCell<L>,
+    /// Lets models find uses of the content that are not ordered.
+    #[cfg(graphgc_loom)]
+    uses: loom::cell::UnsafeCell<()>,
 }
 
 // SAFETY: `content` is guarded as said above; the rest is atomic or a lock.
@@ -229,7 +232,8 @@ impl<L> Gated<L> {
     /// A record whose content is made for `phase`.
     #[cfg(graphgc_loom)]
     pub(crate) fn new(phase: Phase, content: L) -> Self {
-        Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content) }
+        let uses = loom::cell::UnsafeCell::new(());
+        Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content), uses }
     }
 
     /// Makes a record where it is to stay, for content too large to pass through a stack; `content` makes that.
@@ -242,6 +246,8 @@ impl<L> Gated<L> {
             (&raw mut (*at).gate).write(Gate::new(phase));
             (&raw mut (*at).updating).write(Mutex::new(()));
             content(UnsafeCell::raw_get(&raw const (*at).content));
+            #[cfg(graphgc_loom)]
+            (&raw mut (*at).uses).write(loom::cell::UnsafeCell::new(()));
         }
     }
 
@@ -268,6 +274,8 @@ impl<L> Gated<L> {
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "guarded by the protocol of the gate")]
     pub(crate) unsafe fn content(&self) -> &mut L {
+        #[cfg(graphgc_loom)]
+        self.uses.with_mut(|_| ());
         // SAFETY: by contract.
         unsafe { &mut *self.content.get() }
     }

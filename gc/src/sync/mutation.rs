@@ -56,6 +56,8 @@ mutations! {
     FlagAfterLeaving,
     /// A writer notes that it waits for a marker without looking whether one is inside.
     AwaitWithoutLook,
+    /// A writer that has released content in slices does not wait for the marker inside.
+    FinishWithMarkerInside,
     /// A reader that goes does not release what it read.
     EndReadIsRelaxed,
     /// A writer looks for parked threads before it gives the lock up.
@@ -74,6 +76,36 @@ mutations! {
     // The cycle.
     /// S2 does not look into the threads' grey buffers.
     EndWithoutBuffers,
+    /// The pins that S2 waits for are those held at S1.
+    PinsHeldAtS1,
+    /// S2 does not wait for pins.
+    EndWithoutPins,
+    /// `GcCell::set` does not shade what it overwrites.
+    SetWithoutShade,
+    /// What a marker counts back is logged only if its count was 0.
+    CountBackLogsFromZero,
+    // Records.
+    /// Stopping the world looks for the records before it shuts the gate.
+    StopLooksFirst,
+    /// The end of a thread hands over what its record holds outside any operation.
+    ExitWithoutOperation,
+    /// A record is free for another thread before its content has been handed over.
+    GiveBackEarly,
+    /// Nobody brings the records of idle threads up to date.
+    UpdateNobody,
+    // Spans.
+    /// Bringing a record up to date leaves its cache as it is.
+    UpdateKeepsCache,
+    /// The unused tail of a run stays marked.
+    TailStaysMarked,
+    /// A cache gives its span back before it has returned the unused tail of its run.
+    GiveBeforeTail,
+    /// A span that waits for its sweep is taken for a swept one.
+    RefillFromUnswept,
+    /// A mutator's sweep is counted after the span has been taken.
+    SweepCountedLate,
+    /// The collector does not wait for sweeps of mutators.
+    SweepWithoutWaiting,
 }
 
 /// Whether the line has been weakened. Never, outside the models.
