@@ -339,7 +339,7 @@ pub(crate) fn settle() -> &'static Config {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
 

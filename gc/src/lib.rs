@@ -57,47 +57,26 @@
 
 #![cfg_attr(graphgc_loom, allow(dead_code, unused_imports))]
 
-#[cfg(not(graphgc_loom))]
-mod cell;
-#[cfg(not(graphgc_loom))]
-mod collector;
-#[cfg(not(graphgc_loom))]
-mod config;
-#[cfg(not(graphgc_loom))]
-mod handle;
-#[cfg(not(graphgc_loom))]
-mod heap;
-#[cfg(not(graphgc_loom))]
-mod mutator;
-#[cfg(not(graphgc_loom))]
-mod observe;
-mod sync;
-#[cfg(not(graphgc_loom))]
-#[doc(hidden)]
-pub mod testing;
-#[cfg(not(graphgc_loom))]
-pub mod trace;
+/// In the models assertions hold whatever the profile: they are run optimised.
+#[cfg(graphgc_loom)]
+macro_rules! debug_assert {
+    ($($condition:tt)*) => { assert!($($condition)*) };
+}
 
-// The protocol types alone, and their models.
-#[cfg(graphgc_loom)]
-mod cell {
-    pub(crate) mod edge_word;
-    pub(crate) mod lock;
-    pub(crate) mod parking;
-}
-#[cfg(graphgc_loom)]
-mod heap {
-    pub(crate) mod header;
-    pub(crate) mod os;
-}
-#[cfg(graphgc_loom)]
-mod mutator {
-    pub(crate) mod gate;
-}
+mod cell;
+mod collector;
+mod config;
+mod handle;
+mod heap;
 #[cfg(all(graphgc_loom, test))]
 mod models;
+mod mutator;
+mod observe;
+mod sync;
+#[doc(hidden)]
+pub mod testing;
+pub mod trace;
 
-#[cfg(not(graphgc_loom))]
 pub use {
     cell::{
         BorrowError, BorrowMutError, Edge, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard,
@@ -114,11 +93,10 @@ pub use {
     trace::Trace,
 };
 
-#[cfg(not(graphgc_loom))]
 #[doc(hidden)]
 pub use trace::private as __private;
 
-#[cfg(all(feature = "derive", not(graphgc_loom)))]
+#[cfg(feature = "derive")]
 pub use graphgc_derive::Trace;
 
 /// The newcomer's page is compiled, too.

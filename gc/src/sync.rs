@@ -4,14 +4,24 @@
 //! the models compile the very same source against loom's types. `--cfg graphgc_loom` switches; a user's own
 //! `--cfg loom` does not, so a program that tests its own code under loom still links a working collector.
 
+#[cfg(graphgc_loom)]
+pub(crate) mod epoch;
+pub(crate) mod mutation;
+
+pub(crate) use mutation::{Mutation, weakened};
+
 #[cfg(not(graphgc_loom))]
 pub(crate) use std::{
     sync::{
         Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     },
-    thread::yield_now,
+    thread::{sleep, yield_now},
 };
+
+/// Pins: `crossbeam-epoch`, but for models, which trust it.
+#[cfg(not(graphgc_loom))]
+pub(crate) use crossbeam_epoch as epoch;
 
 #[cfg(graphgc_loom)]
 pub(crate) use loom::{
@@ -21,6 +31,77 @@ pub(crate) use loom::{
     },
     thread::yield_now,
 };
+
+/// Time passes in a model when others run.
+#[cfg(graphgc_loom)]
+pub(crate) fn sleep(_: std::time::Duration) {
+    yield_now();
+}
+
+/// A static of the process; in models one of each execution.
+#[cfg(not(graphgc_loom))]
+macro_rules! global {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $value:expr;) => {
+        $(#[$attribute])* $visibility static $name: $type = $value;
+    };
+}
+
+#[cfg(graphgc_loom)]
+macro_rules! global {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $value:expr;) => {
+        $(#[$attribute])* $visibility static $name: $crate::sync::Global<$type> =
+            $crate::sync::Global(loom::lazy_static::Lazy { init: || $value, _p: std::marker::PhantomData });
+    };
+}
+
+/// A constructor that is `const`, but not in models: loom's types are not made in constants.
+#[cfg(not(graphgc_loom))]
+macro_rules! const_fn {
+    ($(#[$attribute:meta])* $visibility:vis fn $($rest:tt)*) => { $(#[$attribute])* $visibility const fn $($rest)* };
+}
+
+#[cfg(graphgc_loom)]
+macro_rules! const_fn {
+    ($($function:tt)*) => { $($function)* };
+}
+
+/// Statics of each thread.
+#[cfg(not(graphgc_loom))]
+macro_rules! per_thread {
+    ($($local:tt)*) => { thread_local! { $($local)* } };
+}
+
+/// Loom's macro does not know `const` values.
+#[cfg(graphgc_loom)]
+macro_rules! per_thread {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = const $value:block;)*) => {
+        $($(#[$attribute])* static $name: loom::thread::LocalKey<$type> =
+            loom::thread::LocalKey { init: || $value, _p: std::marker::PhantomData };)*
+    };
+}
+
+pub(crate) use {const_fn, global, per_thread};
+
+/// See [`global`].
+#[cfg(graphgc_loom)]
+pub(crate) struct Global<T: 'static>(pub(crate) loom::lazy_static::Lazy<T>);
+
+#[cfg(graphgc_loom)]
+impl<T> std::ops::Deref for Global<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        let lazy: *const loom::lazy_static::Lazy<T> = &raw const self.0;
+        // SAFETY: `global` makes statics only.
+        unsafe { &*lazy }.get()
+    }
+}
+
+/// `strong`, unless the line has been weakened.
+#[inline(always)]
+pub(crate) fn unless(mutation: Mutation, strong: Ordering) -> Ordering {
+    if weakened(mutation) { Ordering::Relaxed } else { strong }
+}
 
 /// Locks `mutex`; a lock that a panicking thread left behind is taken all the same, since no critical section of ours
 /// leaves its data half changed when it unwinds.

@@ -24,7 +24,7 @@ pub mod fault {
 
 /// Keeps a cycle that is marking from ending, as a pin does, until dropped.
 #[must_use = "holds as long as it lives"]
-pub struct MarkingHeld(#[expect(dead_code, reason = "held")] crossbeam_epoch::Guard);
+pub struct MarkingHeld(#[expect(dead_code, reason = "held")] crate::sync::epoch::Guard);
 
 impl MarkingHeld {
     /// Holds from now on.

@@ -9,7 +9,7 @@
 
 use crate::{
     heap::header::{Header, Object},
-    sync::{AtomicPtr, Ordering},
+    sync::{AtomicPtr, Mutation, Ordering, weakened},
 };
 use std::ptr::{NonNull, null_mut};
 
@@ -76,6 +76,10 @@ impl EdgeWord {
 
     #[inline]
     fn swap_word(&self, seen: Reading, new: Reading) -> Result<(), Reading> {
+        if weakened(Mutation::ExchangeInTwoSteps) && self.read() == seen {
+            self.0.store(new.0, Ordering::Release);
+            return Ok(());
+        }
         self.0.compare_exchange(seen.0, new.0, Ordering::AcqRel, Ordering::Acquire).map(drop).map_err(Reading)
     }
 
@@ -94,13 +98,17 @@ impl EdgeWord {
 
     /// Sets the flag to *counted*, with `up` and `down` to count the target before, and back if the word moved meanwhile.
     pub(crate) fn release<R>(&self, mut up: impl FnMut(Object), mut down: impl FnMut(Object) -> R) {
+        let before = !weakened(Mutation::ReleaseCountsAfter);
         let mut seen = self.read();
         while !seen.is_counted() {
-            seen.object().into_iter().for_each(&mut up);
+            if before {
+                seen.object().into_iter().for_each(&mut up);
+            }
             match self.swap_word(seen, Reading::new(seen.object(), true)) {
-                Ok(()) => return,
+                Ok(()) if before => return,
+                Ok(()) => return seen.object().into_iter().for_each(up),
                 Err(now) => {
-                    if let Some(object) = seen.object() {
+                    if before && let Some(object) = seen.object() {
                         down(object);
                     }
                     seen = now;

@@ -5,6 +5,7 @@ use crate::{
     handle::{Gc, Local},
     heap::header::Object,
     mutator::Operation,
+    sync::{Mutation, weakened},
     trace::{Facts, Info, Trace, Tracer, type_info::SlotFacts},
 };
 use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
@@ -184,8 +185,9 @@ impl<P: Edge> GcCell<P> {
     /// The edge, as a handle of its own.
     #[inline]
     pub fn get(&self) -> P {
+        let early = weakened(Mutation::GetReadsOutside).then(|| self.word.read());
         let operation = Operation::enter();
-        let object = self.word.read().object();
+        let object = early.unwrap_or_else(|| self.word.read()).object();
         if let Some(object) = object {
             // The object stays until the operation ends: it was reachable when we read the word, and nothing is freed
             // before another S2.
@@ -207,7 +209,9 @@ impl<P: Edge> GcCell<P> {
             drop(unsafe { P::from_object(old) });
         } else {
             new.into_iter().for_each(|object| operation.claim(object));
-            old.into_iter().for_each(|object| operation.shade(object));
+            if !weakened(Mutation::SetWithoutShade) {
+                old.into_iter().for_each(|object| operation.shade(object));
+            }
         }
     }
 
@@ -288,6 +292,11 @@ impl<P: Edge> GcCell<P> {
 fn hand_over(operation: &Operation, old: Option<Object>, new: Option<Object>) {
     new.into_iter().for_each(|object| operation.claim(object));
     if let Some(object) = old {
+        if weakened(Mutation::TakeWithoutBarrier) {
+            // SAFETY: as in `count_up`.
+            unsafe { object.roots() }.up();
+            return;
+        }
         operation.shade(object);
         operation.count_up(object);
     }

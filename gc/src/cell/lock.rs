@@ -20,7 +20,7 @@
 //! before the operation ends, or says RELEASING if that takes more than a slice. Orders: whoever gets the lock acquires, whoever gives it up releases.
 
 use super::parking;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless, weakened};
 
 const CLAIMED: u32 = 1;
 const WRITER: u32 = 1 << 1;
@@ -65,15 +65,11 @@ pub(crate) enum Entered {
 }
 
 impl CellLock {
-    /// A free lock around counted content.
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        CellLock(AtomicU32::new(0))
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new() -> Self {
-        CellLock(AtomicU32::new(0))
+    const_fn! {
+        /// A free lock around counted content.
+        pub(crate) fn new() -> Self {
+            CellLock(AtomicU32::new(0))
+        }
     }
 
     /// Takes the lock for reading unless it is held for writing.
@@ -116,7 +112,7 @@ impl CellLock {
     /// Gives up a lock held for reading.
     #[inline]
     pub(crate) fn end_read(&self) {
-        let before = self.0.fetch_sub(READER, Ordering::Release);
+        let before = self.0.fetch_sub(READER, unless(Mutation::EndReadIsRelaxed, Ordering::Release));
         debug_assert!(before & READERS != 0);
         if before & READERS == READER && before & PARKED != 0 {
             self.wake();
@@ -164,7 +160,7 @@ impl CellLock {
         loop {
             let seen = self.0.load(Ordering::Relaxed);
             debug_assert!(seen & (RELEASING | CLAIMED) == RELEASING | CLAIMED);
-            if seen & MARKER != 0 {
+            if seen & MARKER != 0 && !weakened(Mutation::FinishWithMarkerInside) {
                 self.wait_for_marker();
             } else {
                 let held = (seen | WRITER) & !(RELEASING | CLAIMED);
@@ -178,9 +174,10 @@ impl CellLock {
     /// Gives up a lock held for writing.
     #[inline]
     pub(crate) fn end_write(&self) {
+        let early = weakened(Mutation::WakeBeforeUnlock).then(|| self.0.load(Ordering::Relaxed));
         let before = self.0.fetch_and(!WRITER, Ordering::Release);
         debug_assert!(before & (WRITER | CLAIMED) == WRITER);
-        if before & PARKED != 0 {
+        if early.unwrap_or(before) & PARKED != 0 {
             self.wake();
         }
     }
@@ -222,7 +219,7 @@ impl CellLock {
         // The bit is set only while a marker is inside, so that leaving can clear both in one step and knows of every waiter.
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
-            if seen & MARKER == 0 {
+            if seen & MARKER == 0 && !weakened(Mutation::AwaitWithoutLook) {
                 return;
             }
             match self.0.compare_exchange_weak(seen, seen | MARKER_AWAITED, Ordering::Relaxed, Ordering::Relaxed) {
@@ -236,7 +233,7 @@ impl CellLock {
     /// Lets a marker in unless the lock is write-held. Never waits.
     pub(crate) fn enter_marker(&self) -> Option<Entered> {
         let mut seen = self.0.load(Ordering::Relaxed);
-        while seen & WRITER == 0 {
+        while seen & WRITER == 0 || weakened(Mutation::MarkerEntersWriteHeld) {
             debug_assert!(seen & MARKER == 0, "two markers in one cell");
             match self.0.compare_exchange_weak(seen, seen | MARKER, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(entered(seen)),
@@ -254,6 +251,11 @@ impl CellLock {
 
     /// The marker inside leaves; `claimed` if it has claimed content that was counted.
     pub(crate) fn leave_marker(&self, claimed: bool) {
+        if weakened(Mutation::FlagAfterLeaving) && claimed {
+            self.leave_marker(false);
+            self.set_claimed();
+            return;
+        }
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             let next = (seen & !(MARKER | MARKER_AWAITED)) | if claimed { CLAIMED } else { 0 };

@@ -1,6 +1,7 @@
 //! What the lock-type cells share: the lock, the content, and how both are traced and dropped.
 
 use super::{lock::CellLock, open};
+use crate::sync::const_fn;
 use crate::trace::{Trace, Tracer, type_info::facts};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
@@ -11,8 +12,10 @@ pub(crate) struct LockCell<T> {
 }
 
 impl<T> LockCell<T> {
-    pub(crate) const fn new(content: T) -> Self {
-        LockCell { lock: CellLock::new(), content: UnsafeCell::new(content) }
+    const_fn! {
+        pub(crate) fn new(content: T) -> Self {
+            LockCell { lock: CellLock::new(), content: UnsafeCell::new(content) }
+        }
     }
 
     /// The content; to be read or written only as the lock allows.

@@ -4,6 +4,7 @@ use super::{
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
 };
+use crate::sync::const_fn;
 use crate::trace::Trace;
 
 /// The garbage-collected world's `Mutex`: any content, handles included, for one thread at a time.
@@ -31,9 +32,11 @@ unsafe impl<T: Send> Send for GcMutex<T> {}
 unsafe impl<T: Send> Sync for GcMutex<T> {}
 
 impl<T> GcMutex<T> {
-    /// A mutex around `content`.
-    pub const fn new(content: T) -> Self {
-        GcMutex(LockCell::new(content))
+    const_fn! {
+        /// A mutex around `content`.
+        pub fn new(content: T) -> Self {
+            GcMutex(LockCell::new(content))
+        }
     }
 
     /// The content of a mutex that you have to yourself.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     heap::header::Object,
     mutator::Operation,
-    sync::{AtomicUsize, Ordering},
+    sync::{AtomicUsize, Ordering, global},
     trace::{
         Trace, Tracer,
         tracer::{Content, Pass, SLICE},
@@ -19,8 +19,10 @@ use crate::{
 };
 use std::ptr::NonNull;
 
-/// Cells that are being released in slices now. S2 needs none.
-static RELEASING: AtomicUsize = AtomicUsize::new(0);
+global! {
+    /// Cells that are being released in slices now. S2 needs none.
+    static RELEASING: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// Whether a cell is being released in slices. With the world stopped the answer stays true for *no*.
 pub(crate) fn any_releasing() -> bool {

@@ -24,17 +24,42 @@ mod os_threads {
     }
 }
 
-/// Under loom a parked thread yields until what it waits for is no longer so: every schedule in which a wake-up gets lost shows as a thread
-/// that loom finds blocked for ever only if the state itself never changes, which is what the models look for.
+/// Under loom: one list of parked threads behind a lock, as in `parking_lot_core`. A thread that nobody wakes is parked for ever, which loom
+/// reports as a deadlock.
 #[cfg(graphgc_loom)]
 mod modelled {
-    pub(crate) fn park(_key: usize, validate: impl Fn() -> bool) {
-        while validate() {
-            loom::thread::yield_now();
+    use crate::sync::lock;
+    use loom::sync::{Condvar, Mutex};
+
+    #[derive(Default)]
+    struct Parked {
+        /// Key and ticket of every thread that is parked.
+        tickets: Vec<(usize, usize)>,
+        next: usize,
+    }
+
+    loom::lazy_static! {
+        static ref PARKED: Mutex<Parked> = Mutex::new(Parked::default());
+        static ref UNPARKED: Condvar = Condvar::new();
+    }
+
+    pub(crate) fn park(key: usize, validate: impl FnOnce() -> bool) {
+        let mut parked = lock(&PARKED);
+        if !validate() {
+            return;
+        }
+        let ticket = (key, parked.next);
+        parked.next += 1;
+        parked.tickets.push(ticket);
+        while parked.tickets.contains(&ticket) {
+            parked = UNPARKED.wait(parked).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
     }
 
-    pub(crate) fn unpark_all(_key: usize) {}
+    pub(crate) fn unpark_all(key: usize) {
+        lock(&PARKED).tickets.retain(|ticket| ticket.0 != key);
+        UNPARKED.notify_all();
+    }
 }
 #[cfg(graphgc_loom)]
 pub(crate) use modelled::{park, unpark_all};

@@ -11,7 +11,12 @@ use super::{
     edge_word::Reading,
     gc_cell::{Edge, GcCell, sealed::PinnedEdge},
 };
-use crate::{handle::Guard, heap::header::Object, mutator::Operation};
+use crate::{
+    handle::Guard,
+    heap::header::Object,
+    mutator::Operation,
+    sync::{Mutation, weakened},
+};
 
 impl<P: Edge> GcCell<P> {
     /// The edge, for as long as the guard is held. Cost: one load, as for a raw pointer. Acquires what the thread that put the edge
@@ -123,7 +128,16 @@ impl<P: Edge> GcCell<P> {
             return self.exchange_counted(seen, new, operation);
         }
         self.word.exchange(seen, new)?;
-        seen.object().into_iter().chain(new).for_each(|object| operation.shade(object));
+        if let Some(old) = seen.object()
+            && !weakened(Mutation::PinnedChangeForgetsOld)
+        {
+            operation.shade(old);
+        }
+        if let Some(new) = new
+            && !weakened(Mutation::PinnedStoreForgetsNew)
+        {
+            operation.shade(new);
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::{
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
 };
+use crate::sync::const_fn;
 use crate::trace::Trace;
 use std::fmt;
 
@@ -54,9 +55,11 @@ impl std::error::Error for BorrowError {}
 impl std::error::Error for BorrowMutError {}
 
 impl<T> GcRefCell<T> {
-    /// A cell around `content`. Its handles stay counted until the cell becomes part of an object.
-    pub const fn new(content: T) -> Self {
-        GcRefCell(LockCell::new(content))
+    const_fn! {
+        /// A cell around `content`. Its handles stay counted until the cell becomes part of an object.
+        pub fn new(content: T) -> Self {
+            GcRefCell(LockCell::new(content))
+        }
     }
 
     /// The content of a cell that you have to yourself.

@@ -4,6 +4,7 @@ use super::{
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
 };
+use crate::sync::const_fn;
 use crate::trace::Trace;
 
 /// The garbage-collected world's `RwLock`: any content, handles included, for many readers or one writer.
@@ -30,9 +31,11 @@ unsafe impl<T: Send> Send for GcRwLock<T> {}
 unsafe impl<T: Send + Sync> Sync for GcRwLock<T> {}
 
 impl<T> GcRwLock<T> {
-    /// A lock around `content`.
-    pub const fn new(content: T) -> Self {
-        GcRwLock(LockCell::new(content))
+    const_fn! {
+        /// A lock around `content`.
+        pub fn new(content: T) -> Self {
+            GcRwLock(LockCell::new(content))
+        }
     }
 
     /// The content of a lock that you have to yourself.

@@ -19,6 +19,7 @@ use crate::{
         record::{WORLD, records, stop_the_world, update_all},
     },
     observe::stats::TOTALS,
+    sync::{Mutation, sleep, weakened},
 };
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ const IDLE_TICKS: u32 = 2;
 const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
 
 /// Runs one whole cycle. Everything is swept when it begins and when it returns; drops may still be under way.
-pub(super) fn run(config: &Config) {
+pub(crate) fn run(config: &Config) {
     let marking = Instant::now();
     begin_marking();
     let (roots, pins) = mark(config);
@@ -47,7 +48,7 @@ pub(super) fn run(config: &Config) {
 }
 
 /// S1.
-fn begin_marking() {
+pub(crate) fn begin_marking() {
     let begun = Instant::now();
     stop_the_world();
     WORLD.change_phase(true);
@@ -60,10 +61,11 @@ fn begin_marking() {
 
 /// From S1 until S2 has been tried with success. Returns the number of roots, and what watched over the pins held at R.
 fn mark(config: &Config) -> (usize, PinsHeld) {
+    let early = weakened(Mutation::PinsHeldAtS1).then(PinsHeld::now);
     let mut marker = Marker::new(true);
     let roots = roots::scan(&mut marker);
     // R.
-    let pins = PinsHeld::now();
+    let pins = early.unwrap_or_else(PinsHeld::now);
     notice_pins();
     HELPERS.wake();
     loop {
@@ -97,7 +99,7 @@ fn wait_for_others(pins: &PinsHeld, config: &Config) {
     let mut pause = Duration::from_micros(20);
     while !GREY.has_blocks() {
         let idle = GREY.is_idle();
-        if pins.are_gone() {
+        if pins.are_gone() || weakened(Mutation::EndWithoutPins) {
             HELD_UP.ends();
             if idle {
                 break;
@@ -106,7 +108,7 @@ fn wait_for_others(pins: &PinsHeld, config: &Config) {
             HELD_UP.goes_on(config);
         }
         WORKER.run_errands();
-        std::thread::sleep(pause);
+        sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -116,7 +118,7 @@ fn wait_for_others(pins: &PinsHeld, config: &Config) {
 ///
 /// The pins are asked for here, whatever the caller waited for: waiting ends when there is something to mark, too.
 fn try_end(pins: &PinsHeld) -> bool {
-    if !pins.are_gone() || GREY.has_blocks() {
+    if !(pins.are_gone() || weakened(Mutation::EndWithoutPins)) || GREY.has_blocks() {
         return false;
     }
     TOTALS.s2_begins();
@@ -124,7 +126,8 @@ fn try_end(pins: &PinsHeld) -> bool {
     let mut grey = !GREY.is_idle() || any_releasing();
     for record in records() {
         // SAFETY: the world is stopped.
-        grey |= unsafe { record.local() }.grey.flush();
+        let flushed = unsafe { record.local() }.grey.flush();
+        grey |= flushed && !weakened(Mutation::EndWithoutBuffers);
     }
     if grey {
         WORLD.resume();

@@ -15,7 +15,7 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
-    sync::{AtomicUsize, Mutex, Ordering, lock},
+    sync::{AtomicUsize, Mutex, Ordering, const_fn, global, lock, sleep},
     trace::type_info::TypeInfo,
 };
 use std::{ptr::NonNull, time::Duration};
@@ -23,8 +23,10 @@ use std::{ptr::NonNull, time::Duration};
 /// How long an object that was given up for a writer is left alone.
 const LEAD_OF_A_WRITER: Duration = Duration::from_micros(200);
 
-/// The shared list.
-pub(crate) static GREY: Grey = Grey::new();
+global! {
+    /// The shared list.
+    pub(crate) static GREY: Grey = Grey::new();
+}
 
 pub(crate) struct Grey {
     blocks: Mutex<Lists>,
@@ -43,15 +45,17 @@ struct Lists {
 }
 
 impl Grey {
-    const fn new() -> Self {
-        Grey {
-            blocks: Mutex::new(Lists {
-                ready: BlockList::new(),
-                for_worker: BlockList::new(),
-                given_up: BlockList::new(),
-            }),
-            holders: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+    const_fn! {
+        fn new() -> Self {
+            Grey {
+                blocks: Mutex::new(Lists {
+                    ready: BlockList::new(),
+                    for_worker: BlockList::new(),
+                    given_up: BlockList::new(),
+                }),
+                holders: AtomicUsize::new(0),
+                waiting: AtomicUsize::new(0),
+            }
         }
     }
 
@@ -77,7 +81,7 @@ impl Grey {
             if block.is_none() && !lists.given_up.is_empty() {
                 drop(lists);
                 // The writer has been woken; without this it could lose the race to its cell again and again.
-                std::thread::sleep(LEAD_OF_A_WRITER);
+                sleep(LEAD_OF_A_WRITER);
                 block = lock(&self.blocks).given_up.pop_front();
             }
         }

@@ -26,6 +26,7 @@ use crate::{
         header::{Header, Object},
     },
     mutator::candidates::Candidates,
+    sync::{Mutation, weakened},
     trace::{
         Tracer,
         tracer::{Content, Pass, Visitor},
@@ -40,7 +41,7 @@ const LARGEST_FOR_ASSIST: usize = 4096;
 /// large: an assist runs on whatever stack its thread has left.
 const DEEPEST_FOR_ASSIST: usize = 64;
 /// How often a walk looks whether it should be given up, in handles; a power of two.
-const LOOK_EVERY: usize = 256;
+const LOOK_EVERY: usize = if cfg!(graphgc_loom) { 1 } else { 256 };
 /// Grey objects whose memory is being fetched.
 const AHEAD: usize = 8;
 
@@ -339,7 +340,7 @@ impl Marker {
     #[inline]
     fn step(&mut self) {
         self.visits += 1;
-        if self.visits & (LOOK_EVERY - 1) == 0 {
+        if self.visits.is_multiple_of(LOOK_EVERY) {
             self.look_around();
         }
     }
@@ -388,7 +389,7 @@ impl CountBack<'_> {
     fn up(candidates: &mut Candidates, object: Object) {
         // SAFETY: the handle's target is alive: the content is the marker's, and its owner grey.
         let before = unsafe { object.roots() }.up();
-        if !before.in_log {
+        if before.must_log() || !(before.in_log || weakened(Mutation::CountBackLogsFromZero)) {
             candidates.push(object);
         }
     }

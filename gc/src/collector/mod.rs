@@ -14,7 +14,7 @@
 mod assist;
 mod checkmark;
 mod collect;
-mod cycle;
+pub(crate) mod cycle;
 mod dropper;
 pub(crate) mod grey;
 mod held_up;

@@ -15,20 +15,22 @@
 //!
 //! Positions are counted in bytes ever allocated, which only grow, not in bytes used, which sweeping lowers at its leisure.
 
-use crate::{config::Config, heap::HEAP};
+use crate::{config::Config, heap::HEAP, sync::global};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// The pacer of the process.
-pub(crate) static PACER: Pacer = Pacer {
-    trigger: AtomicU64::new(0),
-    goal: AtomicU64::new(0),
-    limit: AtomicU64::new(u64::MAX),
-    live: AtomicU64::new(0),
-    started_at: AtomicU64::new(0),
-    allocated_while_marking: AtomicU64::new(0),
-    ratio: AtomicU64::new(0),
-    credit: AtomicI64::new(0),
-};
+global! {
+    /// The pacer of the process.
+    pub(crate) static PACER: Pacer = Pacer {
+        trigger: AtomicU64::new(0),
+        goal: AtomicU64::new(0),
+        limit: AtomicU64::new(u64::MAX),
+        live: AtomicU64::new(0),
+        started_at: AtomicU64::new(0),
+        allocated_while_marking: AtomicU64::new(0),
+        ratio: AtomicU64::new(0),
+        credit: AtomicI64::new(0),
+    };
+}
 
 /// All in bytes; the collector writes, everyone reads.
 pub(crate) struct Pacer {
@@ -141,7 +143,7 @@ fn room_above(config: &Config, live: u64) -> u64 {
     goal.saturating_sub(live).max(LEAST).max(live / 16)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
 

@@ -13,7 +13,7 @@ use crate::{
         kind::DropKind,
         span::Span,
     },
-    sync::{Ordering, yield_now},
+    sync::{Mutation, Ordering, per_thread, weakened, yield_now},
     trace::type_info::TypeInfo,
 };
 use std::{
@@ -21,14 +21,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-thread_local! {
+per_thread! {
     static DROPPING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the calling thread is running users' code for the collector now, so that it cannot wait for it.
 #[inline]
 pub(crate) fn is_dropping() -> bool {
-    DROPPING.get()
+    DROPPING.with(Cell::get)
 }
 
 /// Drops a dead value. A panic in it goes no further; its remaining parts leak.
@@ -42,12 +42,12 @@ pub(crate) unsafe fn drop_dead(object: Object) {
 
 /// Runs users' code for the collector. A panic in it goes no further.
 pub(super) fn as_the_collector(code: impl FnOnce()) {
-    let before = DROPPING.replace(true);
+    let before = DROPPING.with(|dropping| dropping.replace(true));
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
         // Dropping it could run code of users, and panic, here.
         std::mem::forget(payload);
     }
-    DROPPING.set(before);
+    DROPPING.with(|dropping| dropping.set(before));
 }
 
 /// Drops what needs dropping in a span that a mutator took for sweeping, and returns it to its central list.
@@ -72,7 +72,7 @@ pub(crate) fn sweep_all(cycle: u32) {
             sweep_in_background(span, cycle);
         }
     }
-    while HEAP.sweeping_lazily() {
+    while HEAP.sweeping_lazily() && !weakened(Mutation::SweepWithoutWaiting) {
         yield_now();
     }
 }

@@ -71,6 +71,10 @@ const STACK: usize = 256 << 20;
 /// If a `GRAPHGC_` variable of the environment has an invalid value, or the OS refuses the collector's threads. A later
 /// call then tries again.
 pub(crate) fn ensure_started() {
+    if cfg!(graphgc_loom) {
+        // A model is its own worker.
+        return;
+    }
     STARTED.get_or_init(|| {
         let config = config::settle();
         gate::choose_barriers();

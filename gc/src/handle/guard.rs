@@ -8,6 +8,7 @@ use crate::{
         holders::Holder,
         pin,
     },
+    sync::epoch,
     trace::Trace,
 };
 use std::{alloc::Layout, fmt};
@@ -60,7 +61,7 @@ pub fn pin() -> Guard {
 #[must_use = "the thread is pinned until the guard is dropped"]
 pub struct Guard {
     holder: &'static Holder,
-    epoch: crossbeam_epoch::Guard,
+    epoch: epoch::Guard,
 }
 
 impl Guard {

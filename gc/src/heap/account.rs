@@ -3,7 +3,8 @@
 //! A run that a thread has acquired counts as allocated whole; what it did not use is returned when its cache is flushed. So the
 //! figures can be too high by a run per span class and thread, and are exact after a cycle.
 
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+// Figures: nothing is ordered by them, so models need not look.
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Running totals.
 pub(crate) struct Account {

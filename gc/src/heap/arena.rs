@@ -23,9 +23,9 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Orde
 use std::mem::offset_of;
 
 /// Bytes of an arena, and what it is aligned to.
-pub(crate) const ARENA_SIZE: usize = 64 << 20;
+pub(crate) const ARENA_SIZE: usize = if cfg!(graphgc_loom) { 8 << 10 } else { 64 << 20 };
 /// Bytes of a page.
-pub(crate) const PAGE_SIZE: usize = 8 << 10;
+pub(crate) const PAGE_SIZE: usize = if cfg!(graphgc_loom) { 512 } else { 8 << 10 };
 pub(crate) const ARENA_PAGES: usize = ARENA_SIZE / PAGE_SIZE;
 /// Bytes that one bit of a bitmap stands for.
 pub(crate) const GRANULE: usize = 8;
@@ -38,8 +38,9 @@ pub(crate) const METADATA_PAGES: usize = size_of::<Arena>().div_ceil(PAGE_SIZE);
 /// Pages of an arena that objects may use.
 pub(crate) const USABLE_PAGES: usize = ARENA_PAGES - METADATA_PAGES;
 
-/// The head of an arena; all-zero memory is a valid one with nothing in it.
+/// The head of an arena; all-zero memory is a valid one with nothing in it (under loom, the default is).
 #[repr(C)]
+#[cfg_attr(graphgc_loom, derive(Default))]
 pub(crate) struct Arena {
     /// Bytes reserved for this arena: `ARENA_SIZE`, unless it is a huge one. Page-heap lock.
     pub(crate) reserved: AtomicUsize,

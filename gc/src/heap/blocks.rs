@@ -12,18 +12,18 @@
 //! used again once it has been given to the pool or to a list.
 
 use super::{header::Object, os};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, const_fn, lock};
 use std::{
     mem::MaybeUninit,
     ptr::{NonNull, null_mut},
 };
 
 /// Bytes of a block.
-const BLOCK_SIZE: usize = 8 << 10;
+const BLOCK_SIZE: usize = if cfg!(graphgc_loom) { 32 } else { 8 << 10 };
 /// Objects that a block holds.
 pub(crate) const CAPACITY: usize = (BLOCK_SIZE - 2 * size_of::<usize>()) / size_of::<Object>();
 /// Bytes that the pool takes from the OS at a time.
-const CHUNK_SIZE: usize = 1 << 20;
+const CHUNK_SIZE: usize = if cfg!(graphgc_loom) { 4 << 10 } else { 1 << 20 };
 const CHUNK_BLOCKS: usize = CHUNK_SIZE / BLOCK_SIZE;
 /// Blocks that the pool keeps in hand while the OS gives more.
 pub(crate) const SPARE: usize = 32;
@@ -153,15 +153,10 @@ impl State {
 }
 
 impl BlockPool {
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        BlockPool { state: Mutex::new(State::new()) }
-    }
-
-    /// Loom's locks are not made in constants.
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new() -> Self {
-        BlockPool { state: Mutex::new(State::new()) }
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            BlockPool { state: Mutex::new(State::new()) }
+        }
     }
 
     /// An empty block; `None` if the OS refuses memory and no spare block is left.

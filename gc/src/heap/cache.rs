@@ -15,6 +15,7 @@ use super::{
     poison, size_class,
     span::{Place, Span},
 };
+use crate::sync::{Mutation, weakened};
 use std::ptr::{NonNull, null, null_mut};
 
 /// Free slots between two addresses of a span.
@@ -92,6 +93,12 @@ impl Cache {
         for (index, run) in self.runs.iter_mut().enumerate() {
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
+                if weakened(Mutation::GiveBeforeTail) {
+                    heap.central(index).give(span, true);
+                    release(heap, span, run);
+                    *run = NO_RUN;
+                    continue;
+                }
                 release(heap, span, run);
                 *run = NO_RUN;
                 heap.central(index).give(span, span.cursor() < span.slots_bytes());
@@ -103,7 +110,7 @@ impl Cache {
 /// Buys `run` of `span`.
 fn acquire(heap: &Heap, span: &'static Span, run: std::ops::Range<usize>, black: bool) -> Run {
     span.set_allocated(run.clone());
-    if black {
+    if black && !weakened(Mutation::AllocateWhite) {
         span.set_marked(run.clone());
     }
     span.set_cursor(run.end);
@@ -120,7 +127,9 @@ fn release(heap: &Heap, span: &'static Span, run: &Run) {
         return;
     }
     span.clear_allocated(tail.clone());
-    span.clear_marked(tail.clone());
+    if !weakened(Mutation::TailStaysMarked) {
+        span.clear_marked(tail.clone());
+    }
     span.set_cursor(tail.start);
     heap.account.returned(tail.len(), tail.len() / span.slot_size());
 }
@@ -137,7 +146,8 @@ const SWEEPS_PER_REFILL: usize = 32;
 fn next_span(heap: &'static Heap, class: usize, kind: Kind) -> Next {
     let central = heap.central(span_class(class, kind));
     let cycle = heap.cycle();
-    if let Some(span) = central.take_swept(cycle) {
+    let parity = if weakened(Mutation::RefillFromUnswept) { cycle + 1 } else { cycle };
+    if let Some(span) = central.take_swept(parity) {
         return Next::Span(span);
     }
     if kind.drop != DropKind::User {

@@ -12,7 +12,7 @@ use super::{
     size_class::CLASS_COUNT,
     span::{Place, Span},
 };
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, const_fn, lock};
 use std::ops::ControlFlow;
 
 /// Span classes: a size class (0: large) of one kind.
@@ -59,9 +59,11 @@ impl SpanList {
 }
 
 impl Central {
-    pub(crate) const fn new() -> Self {
-        const LIST: SpanList = SpanList::new();
-        Central(Mutex::new(Lists { partial: [LIST; 2], full: [LIST; 2] }))
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            const LIST: SpanList = SpanList::new();
+            Central(Mutex::new(Lists { partial: [LIST; 2], full: [LIST; 2] }))
+        }
     }
 
     /// A span with room that has been swept for `cycle`.

@@ -12,7 +12,7 @@
 //!
 //! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
 
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
 use std::ptr::NonNull;
 
 const IN_LOG: u32 = 1;
@@ -22,7 +22,7 @@ const LIMIT: u32 = 1 << 31;
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
 /// The smallest slot: a header and nothing else.
-pub(crate) const HEADER_SIZE: usize = 8;
+pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
 
 /// The word before every payload; see the module's head.
 #[repr(C, align(8))]
@@ -73,18 +73,19 @@ impl RootWord {
     /// Ends the process long before the count could wrap.
     #[inline]
     pub(crate) fn up(&self) -> Before {
+        let looked = weakened(Mutation::UpLooksFirst).then(|| self.in_log());
         let before = self.0.fetch_add(ONE, Ordering::Relaxed);
         if before >= LIMIT {
             too_many_handles();
         }
-        Before { count: before / ONE, in_log: before & IN_LOG != 0 }
+        Before { count: before / ONE, in_log: looked.unwrap_or(before & IN_LOG != 0) }
     }
 
     /// Takes a counted handle away, and says whether it was the last. Release: every use through it happens before
     /// whoever reads the 0.
     #[inline]
     pub(crate) fn down(&self) -> bool {
-        let before = self.0.fetch_sub(ONE, Ordering::Release);
+        let before = self.0.fetch_sub(ONE, unless(Mutation::DownIsRelaxed, Ordering::Release));
         debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
         before < 2 * ONE
     }
@@ -108,16 +109,22 @@ impl RootWord {
 
     /// Takes `in_log` for a candidate that is a root and has no entry in the root log.
     pub(crate) fn filter(&self) -> Filtered {
-        let mut seen = self.0.load(Ordering::Acquire);
+        let acquire = unless(Mutation::FilterIsRelaxed, Ordering::Acquire);
+        let mut seen = self.0.load(acquire);
         loop {
             if seen < ONE {
                 return Filtered::NotARoot;
             }
+            if weakened(Mutation::FilterWithoutCompare) {
+                self.0.fetch_or(IN_LOG, Ordering::Relaxed);
+                return Filtered::Logged;
+            }
             if seen & IN_LOG != 0 {
                 return Filtered::AlreadyLogged;
             }
-            match self.0.compare_exchange_weak(seen, seen | IN_LOG, Ordering::Relaxed, Ordering::Acquire) {
+            match self.0.compare_exchange_weak(seen, seen | IN_LOG, Ordering::Relaxed, acquire) {
                 Ok(_) => return Filtered::Logged,
+                Err(_) if weakened(Mutation::FilterWithoutRetry) => return Filtered::AlreadyLogged,
                 Err(now) => seen = now,
             }
         }
@@ -127,6 +134,10 @@ impl RootWord {
     /// cleared and the entry must go. Only this clears the bit, and only while the count is 0.
     pub(crate) fn keep_logged(&self) -> bool {
         debug_assert!(self.in_log());
+        if weakened(Mutation::ScanClearsBlindly) && self.0.load(Ordering::Acquire) == IN_LOG {
+            self.0.fetch_and(!IN_LOG, Ordering::AcqRel);
+            return false;
+        }
         self.0.compare_exchange(IN_LOG, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
     }
 

@@ -26,7 +26,7 @@ pub(crate) mod size_class;
 pub(crate) mod slots;
 pub(crate) mod span;
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Mutation, Ordering, const_fn, global, weakened};
 use account::Account;
 use blocks::{Block, BlockPool};
 use central::{Central, SPAN_CLASSES};
@@ -38,8 +38,10 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OutOfMemory;
 
-/// The heap of the process.
-pub(crate) static HEAP: Heap = Heap::new();
+global! {
+    /// The heap of the process.
+    pub(crate) static HEAP: Heap = Heap::new();
+}
 
 /// Everything that holds objects.
 pub(crate) struct Heap {
@@ -54,14 +56,16 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
-    const fn new() -> Self {
-        Heap {
-            pages: PageHeap::new(),
-            blocks: BlockPool::new(),
-            account: Account::new(),
-            centrals: [const { Central::new() }; SPAN_CLASSES],
-            cycle: AtomicU32::new(0),
-            lazy_sweeps: AtomicUsize::new(0),
+    const_fn! {
+        fn new() -> Self {
+            Heap {
+                pages: PageHeap::new(),
+                blocks: BlockPool::new(),
+                account: Account::new(),
+                centrals: centrals(),
+                cycle: AtomicU32::new(0),
+                lazy_sweeps: AtomicUsize::new(0),
+            }
         }
     }
 
@@ -93,8 +97,14 @@ impl Heap {
     ///
     /// Counting before taking lets the collector believe an empty list with no lazy sweep under way.
     pub(crate) fn begin_lazy_sweep(&self, central: &Central, cycle: u32) -> Option<&'static Span> {
-        self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        let late = weakened(Mutation::SweepCountedLate);
+        if !late {
+            self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        }
         let span = central.take_unswept(cycle).filter(|span| span.begin_sweep(cycle));
+        if late {
+            self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);
+        }
         if span.is_none() {
             self.end_lazy_sweep();
         }
@@ -124,6 +134,16 @@ impl Heap {
         self.account.swept(dead * span.object_bytes(), dead);
         span.slots() - live
     }
+}
+
+#[cfg(not(graphgc_loom))]
+const fn centrals() -> [Central; SPAN_CLASSES] {
+    [const { Central::new() }; SPAN_CLASSES]
+}
+
+#[cfg(graphgc_loom)]
+fn centrals() -> [Central; SPAN_CLASSES] {
+    std::array::from_fn(|_| Central::new())
 }
 
 #[cold]

@@ -16,49 +16,65 @@
 
 use super::arena::PAGE_SIZE;
 
-/// Number of classes, with class 0.
-pub(crate) const CLASS_COUNT: usize = 68;
 /// The class of what has no slot size.
 pub(crate) const LARGE: usize = 0;
-/// The largest slot.
-pub(crate) const MAX_SIZE: usize = 32 << 10;
 
-/// Bytes of a slot, by class.
-#[rustfmt::skip]
-pub(crate) static SIZES: [u32; CLASS_COUNT] = [
-    0,
-    8, 16, 24, 32, 48, 64, 80, 96, 112, 128,
-    144, 160, 176, 192, 208, 224, 240, 256, 288, 320,
-    352, 384, 416, 448, 480, 512, 576, 640, 704, 768,
-    896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688,
-    3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912,
-    8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432,
-    19072, 20480, 21760, 24576, 27264, 28672, 32768,
-];
+pub(crate) use table::{CLASS_COUNT, MAX_SIZE, PAGES, SIZES};
 
-/// Pages of a span, by class.
-#[rustfmt::skip]
-pub(crate) static PAGES: [u8; CLASS_COUNT] = [
-    0,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 1, 1, 1, 2, 1, 2, 1, 2, 1,
-    3, 2, 3, 1, 3, 2, 3, 4, 5, 6,
-    1, 7, 6, 5, 4, 3, 5, 7, 2, 9,
-    7, 5, 8, 3, 10, 7, 4,
-];
+/// The tables.
+#[cfg(not(graphgc_loom))]
+mod table {
+    /// Number of classes, with class 0.
+    pub(crate) const CLASS_COUNT: usize = 68;
+    /// The largest slot.
+    pub(crate) const MAX_SIZE: usize = 32 << 10;
+
+    /// Bytes of a slot, by class.
+    #[rustfmt::skip]
+    pub(crate) static SIZES: [u32; CLASS_COUNT] = [
+        0,
+        8, 16, 24, 32, 48, 64, 80, 96, 112, 128,
+        144, 160, 176, 192, 208, 224, 240, 256, 288, 320,
+        352, 384, 416, 448, 480, 512, 576, 640, 704, 768,
+        896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688,
+        3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912,
+        8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432,
+        19072, 20480, 21760, 24576, 27264, 28672, 32768,
+    ];
+
+    /// Pages of a span, by class.
+    #[rustfmt::skip]
+    pub(crate) static PAGES: [u8; CLASS_COUNT] = [
+        0,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 2, 1, 2, 1, 2, 1,
+        3, 2, 3, 1, 3, 2, 3, 4, 5, 6,
+        1, 7, 6, 5, 4, 3, 5, 7, 2, 9,
+        7, 5, 8, 3, 10, 7, 4,
+    ];
+}
+
+/// The tables in models: sixteen objects to a span, or four.
+#[cfg(graphgc_loom)]
+mod table {
+    pub(crate) const CLASS_COUNT: usize = 3;
+    pub(crate) const MAX_SIZE: usize = 128;
+    pub(crate) static SIZES: [u32; CLASS_COUNT] = [0, 32, 128];
+    pub(crate) static PAGES: [u8; CLASS_COUNT] = [0, 1, 1];
+}
 
 /// Up to here, sizes are looked up in units of `FINE`; beyond, in units of `COARSE`.
-const FINE_MAX: usize = 1024;
+const FINE_MAX: usize = if MAX_SIZE < 1024 { MAX_SIZE } else { 1024 };
 const FINE: usize = 8;
 const COARSE: usize = 128;
 
-static FINE_CLASSES: [u8; FINE_MAX / FINE + 1] = table(0, FINE);
-static COARSE_CLASSES: [u8; (MAX_SIZE - FINE_MAX) / COARSE + 1] = table(FINE_MAX, COARSE);
+static FINE_CLASSES: [u8; FINE_MAX / FINE + 1] = classes_of(0, FINE);
+static COARSE_CLASSES: [u8; (MAX_SIZE - FINE_MAX) / COARSE + 1] = classes_of(FINE_MAX, COARSE);
 
 /// The classes of `base`, `base + unit`, `base + 2 * unit` ... bytes.
-const fn table<const N: usize>(base: usize, unit: usize) -> [u8; N] {
+const fn classes_of<const N: usize>(base: usize, unit: usize) -> [u8; N] {
     let mut classes = [0; N];
     let (mut index, mut class) = (0, 1);
     while index < N {

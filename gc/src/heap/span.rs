@@ -46,6 +46,7 @@ pub(crate) enum Place {
 
 /// One run of pages; see the module's head.
 #[repr(C, align(64))]
+#[cfg_attr(graphgc_loom, derive(Default))]
 pub(crate) struct Span {
     // Fixed while in use.
     /// Address of the first slot.

@@ -1,9 +1,10 @@
 //! L4, the part of the lock: writers, readers and the marker in one cell.
 
-use super::{explore, explore_bounded, free, object};
+use super::{free, object, verify};
 use crate::{
     cell::lock::{Attempt, CellLock, Entered},
     heap::header::{Filtered, Object},
+    sync::Mutation,
 };
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 
@@ -109,7 +110,12 @@ fn count(object: Object) -> usize {
 fn writer_beside_marker() {
     for claimed in [false, true] {
         for in_slices in [false, true] {
-            explore(move || {
+            let mutations: &[Mutation] = match (claimed, in_slices) {
+                (true, true) => &[Mutation::MarkerEntersWriteHeld, Mutation::FinishWithMarkerInside],
+                (true, false) => &[Mutation::MarkerEntersWriteHeld],
+                (false, _) => &[Mutation::MarkerEntersWriteHeld, Mutation::FlagAfterLeaving],
+            };
+            verify(3, mutations, move || {
                 let target = object(u32::from(!claimed));
                 let cell = model(target, claimed);
                 let marker = thread::spawn({
@@ -131,7 +137,7 @@ fn writer_beside_marker() {
 /// Breaks if a writer could note that it waits after the marker has left: nobody would wake it.
 #[test]
 fn writer_beside_marker_that_gives_up() {
-    explore(|| {
+    verify(3, &[Mutation::AwaitWithoutLook], || {
         let target = object(1);
         let cell = model(target, false);
         let marker = thread::spawn({
@@ -152,7 +158,7 @@ fn writer_beside_marker_that_gives_up() {
 /// Readers see the content while the marker claims it, and a writer excludes both.
 #[test]
 fn reader_beside_writer_and_marker() {
-    explore_bounded(2, || {
+    verify(2, &[Mutation::EndReadIsRelaxed], || {
         let target = object(1);
         let cell = model(target, false);
         let reader = thread::spawn({
@@ -176,7 +182,7 @@ fn reader_beside_writer_and_marker() {
 /// Breaks if unlocking looks for parked threads before it gives the lock up.
 #[test]
 fn both_writers_get_the_lock() {
-    explore(|| {
+    verify(3, &[Mutation::WakeBeforeUnlock], || {
         let target = object(1);
         let cell = model(target, false);
         let other = thread::spawn({

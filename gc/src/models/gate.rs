@@ -1,7 +1,10 @@
 //! L1: the stop gate against operations.
 
-use super::explore;
-use crate::mutator::gate::{Gated, World};
+use super::verify;
+use crate::{
+    mutator::gate::{Gated, World},
+    sync::Mutation,
+};
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 
 /// A record with something that two parties must never touch at once, and a global that only a stopped world may change.
@@ -62,7 +65,7 @@ impl Model {
 /// collector reads `active` as clear, and both go on.
 #[test]
 fn operations_and_stops_exclude_each_other() {
-    explore(|| {
+    verify(3, &[Mutation::EnterWithoutBarrier, Mutation::LeaveIsRelaxed], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();
@@ -81,7 +84,7 @@ fn operations_and_stops_exclude_each_other() {
 /// Breaks if opening the gate does not wake who went to sleep between its look at the word and its wait.
 #[test]
 fn a_stop_without_change_wakes_everyone() {
-    explore(|| {
+    verify(3, &[Mutation::OpenWithoutLock], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();
@@ -99,7 +102,7 @@ fn a_stop_without_change_wakes_everyone() {
 /// the fresh record would be flushed.
 #[test]
 fn a_record_is_updated_once() {
-    explore(|| {
+    verify(3, &[Mutation::UpdateWithoutSecondLook], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();

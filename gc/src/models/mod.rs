@@ -1,23 +1,134 @@
-//! Loom models of the protocol types: the very source that the heap embeds, compiled with loom's atomics and locks.
+//! Loom models of the collector: the very source that the heap embeds, compiled with loom's atomics and locks.
 //!
 //! Run with `RUSTFLAGS="--cfg graphgc_loom" cargo test -p graphgc --lib --release`. Each model states its property in a sentence and names
-//! the smallest interleaving that would break it.
+//! the smallest interleaving that would break it. It runs as the code is, and then once with each of its *mutations*, one weakened line
+//! of the code (`sync::mutation`), with which it must fail: no model passes because it looks at nothing.
+//!
+//! The models of single words (`gate`, `root_word`, `edge`, `cell_lock`) use the protocol types alone; what is around them in the models is what
+//! their callers do. The others run handles, cells, threads and whole cycles on a heap of a few pages (`tiny_heap`); there the models' only part is
+//! the scenario. `crossbeam-epoch` is replaced by the smallest epoch with its contract (`sync::epoch`).
+//!
+//! | obligation | models | mutations |
+//! | --- | --- | --- |
+//! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
+//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade` |
+//! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
+//! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
+//! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
+//! | L6 upgrade vs. S2, clearing pass, slot reuse | none: there is no `Weak` yet | |
+//! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
+//! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
+//! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
+//!
+//! What loom does not see: schedules with more preemptions than the bound that each model gives `verify` (one to three); orders of two mere looks at a word, which it
+//! takes for one (`content` makes such an order visible); and plain memory, but where a model or a record watches it.
 
+mod allocation;
 mod cell_lock;
+mod content;
 mod edge;
 mod gate;
+mod handles;
+mod pins;
 mod root_word;
+mod threads;
+mod tiny_heap;
 
-/// Explores all schedules of a model of two threads with at most three preemptions.
-fn explore(f: impl Fn() + Send + Sync + 'static) {
-    explore_bounded(3, f);
+use crate::sync::mutation::{self, Mutation};
+use std::{
+    cell::Cell,
+    env,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Instant,
+};
+
+/// Names the mutation that a child process runs its model with, and which of the test's models that is.
+const CHILD: &str = "GRAPHGC_MUTATION";
+
+/// Explores all schedules of `body` with at most `preemptions` preemptions: none may fail as the code is, and one must fail
+/// with each of `mutations`.
+///
+/// What must fail runs in a process of its own, since it may end it: a deadlock found by loom panics wherever a thread waits, and what it
+/// unwinds through panics again.
+fn verify(preemptions: usize, mutations: &[Mutation], body: impl Fn() + Send + Sync + 'static) {
+    thread_local!(static MODELS_BEFORE: Cell<usize> = const { Cell::new(0) });
+    let number = MODELS_BEFORE.replace(MODELS_BEFORE.get() + 1);
+    let child = |mutation: &Mutation| format!("{mutation:?} {number}");
+    let Ok(chosen) = env::var(CHILD) else {
+        check(preemptions, body);
+        mutations.iter().for_each(|mutation| must_fail(*mutation, &child(mutation)));
+        return;
+    };
+    if let Some(mutation) = mutations.iter().find(|mutation| child(mutation) == chosen) {
+        mutation::with(*mutation, || check(preemptions, body));
+    }
 }
 
-/// Explores all schedules of `f` with at most `preemptions` preemptions.
-fn explore_bounded(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
+fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
+    let begun = Instant::now();
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = executions.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
-    builder.check(f);
+    builder.max_branches = 20_000;
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        tiny_heap::fresh();
+        body();
+    });
+    println!("{}: {executions:?} executions in {:?}", test(), begun.elapsed());
+}
+
+/// Runs the current test again in a child process, which `choice` tells what to run.
+fn must_fail(mutation: Mutation, choice: &str) {
+    let test = test();
+    let output = Command::new(env::current_exe().unwrap())
+        .args([&test, "--exact", "--nocapture"])
+        .env(CHILD, choice)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "the model does not notice {mutation:?}");
+    let mut lines = message.lines().skip_while(|line| !line.contains("panicked at"));
+    println!("{test} with {mutation:?}: {}", lines.nth(1).expect("it failed by a panic"));
+}
+
+/// The name of the test that this thread runs.
+fn test() -> String {
+    thread::current().name().expect("a test's thread has its name").to_owned()
+}
+
+/// Every line that can be weakened is weakened by some model.
+#[test]
+fn every_mutation_has_a_model() {
+    let sources = [
+        include_str!("allocation.rs"),
+        include_str!("cell_lock.rs"),
+        include_str!("content.rs"),
+        include_str!("edge.rs"),
+        include_str!("gate.rs"),
+        include_str!("handles.rs"),
+        include_str!("pins.rs"),
+        include_str!("root_word.rs"),
+        include_str!("threads.rs"),
+    ]
+    .concat();
+    for mutation in Mutation::ALL {
+        let name = format!("Mutation::{mutation:?}");
+        assert!(
+            sources.match_indices(&name).any(|(at, _)| !continues(&sources[at + name.len()..])),
+            "no model for {name}"
+        );
+    }
+}
+
+fn continues(rest: &str) -> bool {
+    rest.starts_with(|next: char| next.is_alphanumeric())
 }
 
 /// A header on the real heap of the process, to be counted and pointed at by a model.

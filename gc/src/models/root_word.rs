@@ -1,7 +1,10 @@
 //! L2: going from 0 to 1, filtering, and the root scan.
 
-use super::{explore, free, object};
-use crate::heap::header::{Filtered, Object};
+use super::{free, object, verify};
+use crate::{
+    heap::header::{Filtered, Object},
+    sync::Mutation,
+};
 use loom::{
     sync::{Arc, Mutex},
     thread,
@@ -56,7 +59,7 @@ impl Lists {
 /// set, logged nothing, and loses the entry.
 #[test]
 fn a_root_keeps_an_entry() {
-    explore(|| {
+    verify(3, &[Mutation::ScanClearsBlindly, Mutation::UpLooksFirst], || {
         let target = object(1);
         let lists = Arc::new(Lists::default());
         // Logged, and its only handle dropped: the entry is stale.
@@ -75,29 +78,39 @@ fn a_root_keeps_an_entry() {
     });
 }
 
-/// R1 with a drop and a second clone by another thread, and filtering beside the scan.
+/// R1 with clones and drops by another thread, and filtering beside the scan.
 ///
-/// Breaks if filtering decides by a count it read before its compare-and-swap of the bit.
+/// Breaks if filtering takes a word that changed under it for one that has been logged: the change was a further clone, which logs nothing
+/// since the count was not 0, and the entry is gone.
 #[test]
 fn filtering_beside_clones_and_drops() {
-    explore(|| {
-        let target = object(1);
-        let lists = Arc::new(Lists::default());
-        lists.candidates.lock().unwrap().push(target);
-        let mutator = thread::spawn({
-            let lists = lists.clone();
-            move || {
-                // SAFETY: as above.
-                unsafe { target.roots() }.down();
-                lists.clone_handle(target);
-            }
+    // SAFETY: as above.
+    let drop_handle = |target: Object| _ = unsafe { target.roots() }.down();
+    for clone_first in [false, true] {
+        let mutations: &[Mutation] = if clone_first { &[Mutation::FilterWithoutRetry] } else { &[] };
+        verify(3, mutations, move || {
+            let target = object(1);
+            let lists = Arc::new(Lists::default());
+            lists.candidates.lock().unwrap().push(target);
+            let mutator = thread::spawn({
+                let lists = lists.clone();
+                move || {
+                    if clone_first {
+                        lists.clone_handle(target);
+                        drop_handle(target);
+                    } else {
+                        drop_handle(target);
+                        lists.clone_handle(target);
+                    }
+                }
+            });
+            lists.filter();
+            lists.scan();
+            mutator.join().unwrap();
+            assert!(lists.entries() >= 1, "a root without an entry");
+            free(target);
         });
-        lists.filter();
-        lists.scan();
-        mutator.join().unwrap();
-        assert!(lists.entries() >= 1, "a root without an entry");
-        free(target);
-    });
+    }
 }
 
 /// An object is in the log at most once: its entry owns the bit.
@@ -105,7 +118,7 @@ fn filtering_beside_clones_and_drops() {
 /// Breaks if filtering sets the bit without compare-and-swap: two threads would both believe that they had set it.
 #[test]
 fn one_log_entry_per_object() {
-    explore(|| {
+    verify(3, &[Mutation::FilterWithoutCompare], || {
         let target = object(2);
         let first = Arc::new(Lists::default());
         let second = Arc::new(Lists::default());
@@ -127,7 +140,7 @@ fn one_log_entry_per_object() {
 /// Breaks if counting down were relaxed.
 #[test]
 fn a_zero_orders_the_last_use() {
-    explore(|| {
+    verify(3, &[Mutation::DownIsRelaxed, Mutation::FilterIsRelaxed], || {
         let target = object(1);
         let payload = Arc::new(loom::cell::UnsafeCell::new(0));
         let user = thread::spawn({

@@ -25,7 +25,9 @@
 
 use crate::{
     heap::os,
-    sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, lock, yield_now},
+    sync::{
+        AtomicBool, AtomicUsize, Condvar, Mutation, Mutex, Ordering, const_fn, fence, lock, unless, weakened, yield_now,
+    },
 };
 use std::cell::UnsafeCell;
 
@@ -72,6 +74,9 @@ pub(crate) fn choose_barriers() {
 
 #[inline]
 fn light_barrier() {
+    if weakened(Mutation::EnterWithoutBarrier) {
+        return;
+    }
     if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     } else {
@@ -87,14 +92,10 @@ fn heavy_barrier() {
 }
 
 impl World {
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new() -> Self {
-        World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            World { word: AtomicUsize::new(0), shut: Mutex::new(()), opened: Condvar::new() }
+        }
     }
 
     /// The phase now; may be old when the caller looks at it.
@@ -132,7 +133,7 @@ impl World {
 
     fn open(&self, next: Phase) {
         // The lock keeps a thread from going to sleep between its look at the word and its wait.
-        let shut = lock(&self.shut);
+        let shut = (!weakened(Mutation::OpenWithoutLock)).then(|| lock(&self.shut));
         self.word.store(next.0, Ordering::Release);
         drop(shut);
         self.opened.notify_all();
@@ -154,15 +155,11 @@ impl World {
 }
 
 impl Gate {
-    /// A gate whose record is made for `phase`.
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new(phase: Phase) -> Self {
-        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
-    }
-
-    #[cfg(graphgc_loom)]
-    pub(crate) fn new(phase: Phase) -> Self {
-        Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+    const_fn! {
+        /// A gate whose record is made for `phase`.
+        pub(crate) fn new(phase: Phase) -> Self {
+            Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
+        }
     }
 
     /// Enters an operation. `update` brings the thread's record up to date with a phase, if nobody has yet.
@@ -195,7 +192,7 @@ impl Gate {
     /// Leaves the operation.
     #[inline]
     pub(crate) fn leave(&self) {
-        self.active.store(false, Ordering::Release);
+        self.active.store(false, unless(Mutation::LeaveIsRelaxed, Ordering::Release));
     }
 
     /// Whether the thread is in an operation; if not, all that its last one wrote is visible.
@@ -223,6 +220,9 @@ pub(crate) struct Gated<L> {
     pub(crate) gate: Gate,
     updating: Mutex<()>,
     content: UnsafeCell<L>,
+    /// Lets models find uses of the content that are not ordered.
+    #[cfg(graphgc_loom)]
+    uses: loom::cell::UnsafeCell<()>,
 }
 
 // SAFETY: `content` is guarded as said above; the rest is atomic or a lock.
@@ -232,7 +232,8 @@ impl<L> Gated<L> {
     /// A record whose content is made for `phase`.
     #[cfg(graphgc_loom)]
     pub(crate) fn new(phase: Phase, content: L) -> Self {
-        Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content) }
+        let uses = loom::cell::UnsafeCell::new(());
+        Gated { gate: Gate::new(phase), updating: Mutex::new(()), content: UnsafeCell::new(content), uses }
     }
 
     /// Makes a record where it is to stay, for content too large to pass through a stack; `content` makes that.
@@ -245,6 +246,8 @@ impl<L> Gated<L> {
             (&raw mut (*at).gate).write(Gate::new(phase));
             (&raw mut (*at).updating).write(Mutex::new(()));
             content(UnsafeCell::raw_get(&raw const (*at).content));
+            #[cfg(graphgc_loom)]
+            (&raw mut (*at).uses).write(loom::cell::UnsafeCell::new(()));
         }
     }
 
@@ -257,7 +260,7 @@ impl<L> Gated<L> {
     /// Brings the content up to date with `phase`, if nobody has yet: all that is in it belongs to the phase before.
     pub(crate) fn update(&self, phase: Phase, flush: impl Fn(&mut L)) {
         let _updating = lock(&self.updating);
-        if !self.gate.has_seen(phase) {
+        if !self.gate.has_seen(phase) || weakened(Mutation::UpdateWithoutSecondLook) {
             // SAFETY: we hold the lock and the record has not seen the phase.
             flush(unsafe { self.content() });
             self.gate.set_seen(phase);
@@ -271,6 +274,8 @@ impl<L> Gated<L> {
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "guarded by the protocol of the gate")]
     pub(crate) unsafe fn content(&self) -> &mut L {
+        #[cfg(graphgc_loom)]
+        self.uses.with_mut(|_| ());
         // SAFETY: by contract.
         unsafe { &mut *self.content.get() }
     }

@@ -16,6 +16,7 @@ use crate::{
         OutOfMemory,
         header::{Before, Object},
     },
+    sync::{Mutation, per_thread, weakened},
 };
 use std::{
     alloc::{Layout, handle_alloc_error},
@@ -24,23 +25,36 @@ use std::{
     ptr::null,
 };
 
-thread_local! {
+per_thread! {
     /// The thread's record, null before its first operation and after its last regular one. Has no destructor, so it can be read at any time.
     static CURRENT: Cell<*const Record> = const { Cell::new(null()) };
     /// Gives the record back when the thread ends.
-    static ENDING: Ending = const { Ending };
+    static ENDING: Ending = const { Ending(Cell::new(null())) };
 }
 
-struct Ending;
+struct Ending(Cell<*const Record>);
 
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let record = CURRENT.replace(null());
+impl Ending {
+    fn give_back(&self) {
+        // In a model it may be gone already.
+        _ = CURRENT.try_with(|current| current.set(null()));
         // SAFETY: records are never freed.
-        if let Some(record) = unsafe { record.as_ref() } {
+        if let Some(record) = unsafe { self.0.replace(null()).as_ref() } {
             record.unregister();
         }
     }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// What the end of the thread does. In models a thread counts as joined before its locals are dropped, so it calls this before.
+#[cfg(graphgc_loom)]
+pub(crate) fn end_thread() {
+    ENDING.with(Ending::give_back);
 }
 
 /// A critical section; ends when dropped.
@@ -66,7 +80,7 @@ impl Operation {
     #[inline]
     pub(crate) fn try_enter() -> Result<Operation, OutOfMemory> {
         // SAFETY: records are never freed.
-        match unsafe { CURRENT.get().as_ref() } {
+        match unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() } {
             Some(record) => Ok(Operation::enter_with(record, false)),
             None => Operation::enter_first(),
         }
@@ -86,7 +100,10 @@ impl Operation {
         let Some(record) = Record::register() else {
             return Record::borrow_spare().map(|record| Operation::enter_with(record, true)).ok_or(OutOfMemory);
         };
-        let regular = ENDING.try_with(|_| CURRENT.set(record)).is_ok();
+        let regular = ENDING.try_with(|ending| ending.0.set(record)).is_ok();
+        if regular {
+            CURRENT.with(|current| current.set(record));
+        }
         Ok(Operation::enter_with(record, !regular))
     }
 
@@ -119,7 +136,9 @@ impl Operation {
     pub(crate) fn became_root(&self, object: Object, before: Before) {
         if before.must_log() {
             self.local().candidates.push(object);
-            self.shade(object);
+            if !weakened(Mutation::RootWithoutShade) {
+                self.shade(object);
+            }
         }
     }
 
@@ -133,7 +152,9 @@ impl Operation {
     #[inline]
     pub(crate) fn claim(&self, object: Object) {
         // Before the count: once it is 0 the root scan would no longer shade it.
-        self.shade(object);
+        if !weakened(Mutation::ClaimWithoutShade) {
+            self.shade(object);
+        }
         // SAFETY: the handle being claimed keeps the object alive.
         unsafe { object.roots() }.down();
     }

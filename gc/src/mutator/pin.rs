@@ -4,12 +4,12 @@
 //! the last root entry of the cycle has been scanned; a pin taken later reaches only objects that this cycle marks
 //! anyway. The collector learns that those pins are gone from a closure deferred at R.
 
-use crossbeam_epoch::{Collector, Guard, LocalHandle};
-use once_cell::sync::Lazy;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use crate::sync::{
+    AtomicBool, Ordering,
+    epoch::{Collector, Guard, LocalHandle},
 };
+use once_cell::sync::Lazy;
+use std::sync::Arc;
 
 static EPOCH: Lazy<Collector> = Lazy::new(Collector::new);
 

@@ -12,16 +12,20 @@ use super::{
 use crate::{
     collector::grey::GreyBuffer,
     heap::{HEAP, arena::PAGE_SIZE, cache::Cache, os},
-    sync::{AtomicBool, AtomicPtr, Mutex, Ordering, lock, yield_now},
+    sync::{AtomicBool, AtomicPtr, Mutation, Mutex, Ordering, global, lock, weakened, yield_now},
 };
 use std::ptr::null_mut;
 
-/// The world of the process.
-pub(crate) static WORLD: World = World::new();
+global! {
+    /// The world of the process.
+    pub(crate) static WORLD: World = World::new();
+}
 
-/// All records of the process.
-static REGISTRY: Registry =
-    Registry { first: AtomicPtr::new(null_mut()), spare: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
+global! {
+    /// All records of the process.
+    static REGISTRY: Registry =
+        Registry { first: AtomicPtr::new(null_mut()), spare: AtomicPtr::new(null_mut()), changes: Mutex::new(()) };
+}
 
 struct Registry {
     first: AtomicPtr<Record>,
@@ -101,7 +105,12 @@ impl Record {
 
     /// Takes back the record of a thread that ends, or of an operation that had to borrow one.
     pub(crate) fn unregister(&'static self) {
-        self.enter();
+        if weakened(Mutation::GiveBackEarly) {
+            self.in_use.store(false, Ordering::Release);
+        }
+        if !weakened(Mutation::ExitWithoutOperation) {
+            self.enter();
+        }
         // SAFETY: in an operation whose phase the record has seen.
         unsafe { self.local() }.flush();
         self.leave();
@@ -112,7 +121,7 @@ impl Record {
     /// Enters an operation.
     #[inline]
     pub(crate) fn enter(&self) -> Phase {
-        self.gated.enter(&WORLD, Local::flush)
+        self.gated.enter(&WORLD, Local::renew)
     }
 
     /// Leaves it.
@@ -146,6 +155,16 @@ impl Local {
         }
     }
 
+    /// Makes the record ready for a new phase: all that it holds is of the one before.
+    fn renew(&mut self) {
+        if weakened(Mutation::UpdateKeepsCache) {
+            self.candidates.flush();
+            self.grey.flush();
+        } else {
+            self.flush();
+        }
+    }
+
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.
     fn flush(&mut self) {
         self.cache.flush(&HEAP);
@@ -156,8 +175,15 @@ impl Local {
 
 /// All records there are, in use or not. New ones may appear meanwhile: they hold nothing from before.
 pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
+    records_from(first())
+}
+
+fn first() -> Option<&'static Record> {
     // SAFETY: records are never freed, and linked only when complete.
-    let first = unsafe { REGISTRY.first.load(Ordering::Acquire).as_ref() };
+    unsafe { REGISTRY.first.load(Ordering::Acquire).as_ref() }
+}
+
+fn records_from(first: Option<&'static Record>) -> impl Iterator<Item = &'static Record> {
     std::iter::successors(first, |record| {
         // SAFETY: as above.
         unsafe { record.next.load(Ordering::Acquire).as_ref() }
@@ -166,12 +192,15 @@ pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
 
 /// Shuts the gate and waits until no thread is in an operation. The collector alone calls this.
 pub(crate) fn stop_the_world() {
-    WORLD.stop(|| records().map(|record| &record.gated.gate));
+    let early = weakened(Mutation::StopLooksFirst).then(first);
+    WORLD.stop(|| records_from(early.unwrap_or_else(first)).map(|record| &record.gated.gate));
 }
 
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
 pub(crate) fn update_all(phase: Phase) {
-    records().for_each(|record| record.gated.update(phase, Local::flush));
+    if !weakened(Mutation::UpdateNobody) {
+        records().for_each(|record| record.gated.update(phase, Local::renew));
+    }
 }
 
 /// The number of threads that have a record.

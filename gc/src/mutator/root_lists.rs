@@ -9,13 +9,15 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
-    sync::{Mutex, lock},
+    sync::{Mutex, global, lock},
 };
 use std::ptr::NonNull;
 
-/// The root entries of the process.
-pub(crate) static ROOTS: RootLists =
-    RootLists { log: Mutex::new(BlockList::new()), candidates: Mutex::new(BlockList::new()) };
+global! {
+    /// The root entries of the process.
+    pub(crate) static ROOTS: RootLists =
+        RootLists { log: Mutex::new(BlockList::new()), candidates: Mutex::new(BlockList::new()) };
+}
 
 pub(crate) struct RootLists {
     log: Mutex<BlockList>,

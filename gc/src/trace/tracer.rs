@@ -232,7 +232,7 @@ impl Visitor for StepCount {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
     use crate::Gc;

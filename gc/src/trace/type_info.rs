@@ -221,7 +221,7 @@ mod far {
         unsafe { &*TABLE[row as usize].load(Ordering::Acquire) }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(graphgc_loom)))]
     mod tests {
         use super::*;
         use crate::trace::type_info::Describe;
@@ -237,7 +237,7 @@ mod far {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
 

@@ -14,10 +14,13 @@
 //! it says false, both sides must fence, and `heavy_barrier` is such a fence. Tools that follow each access
 //! (ThreadSanitizer, loom, Miri) do not understand the former, so there it is always false.
 
-#[cfg(unix)]
+#[cfg(graphgc_loom)]
+#[path = "modelled.rs"]
+pub(crate) mod platform;
+#[cfg(all(unix, not(graphgc_loom)))]
 #[path = "unix.rs"]
 mod platform;
-#[cfg(windows)]
+#[cfg(all(windows, not(graphgc_loom)))]
 #[path = "windows.rs"]
 mod platform;
 

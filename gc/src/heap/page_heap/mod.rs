@@ -29,7 +29,7 @@ use super::{
     os, poison,
     span::{RunState, Span},
 };
-use crate::sync::{AtomicPtr, Mutex, Ordering::Relaxed, lock};
+use crate::sync::{AtomicPtr, Mutex, Ordering::Relaxed, const_fn, lock};
 use std::ptr::{NonNull, null_mut};
 use treap::{Key, Treap};
 
@@ -81,25 +81,25 @@ struct State {
 }
 
 impl PageHeap {
-    /// Not under loom: its atomics are neither made in constants nor valid as zeroed memory.
-    #[cfg(not(graphgc_loom))]
-    pub(crate) const fn new() -> Self {
-        PageHeap {
-            state: Mutex::new(State {
-                free: Treap { root: AtomicPtr::new(null_mut()) },
-                arenas: AtomicPtr::new(null_mut()),
-                huge: AtomicPtr::new(null_mut()),
-                stats: PageHeapStats {
-                    arenas: 0,
-                    reserved_bytes: 0,
-                    committed_bytes: 0,
-                    in_use_pages: 0,
-                    free_pages: 0,
-                    scavenged_pages: 0,
-                },
-                clock: 0,
-                random: 0x9E37_79B9,
-            }),
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            PageHeap {
+                state: Mutex::new(State {
+                    free: Treap { root: AtomicPtr::new(null_mut()) },
+                    arenas: AtomicPtr::new(null_mut()),
+                    huge: AtomicPtr::new(null_mut()),
+                    stats: PageHeapStats {
+                        arenas: 0,
+                        reserved_bytes: 0,
+                        committed_bytes: 0,
+                        in_use_pages: 0,
+                        free_pages: 0,
+                        scavenged_pages: 0,
+                    },
+                    clock: 0,
+                    random: 0x9E37_79B9,
+                }),
+            }
         }
     }
 
@@ -345,6 +345,11 @@ fn map_arena(size: usize, committed: usize) -> Option<&'static Arena> {
     let objects = unsafe { base.add(METADATA_SIZE) };
     os::name(base, METADATA_SIZE, c"graphgc metadata");
     os::name(objects, size - METADATA_SIZE, c"graphgc heap");
+    #[cfg(graphgc_loom)]
+    // SAFETY: our own mapping.
+    unsafe {
+        base.cast::<Arena>().write(Arena::default());
+    }
     // SAFETY: zeroed memory, aligned to more than an arena's head needs, is a valid head. It stays mapped while
     // anything in the arena is used.
     let arena = unsafe { base.cast::<Arena>().as_ref() };

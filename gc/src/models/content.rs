@@ -1,0 +1,128 @@
+//! L4: the content of a lock-type cell between a marker that gives it up, a writer that waits and a reader that clones.
+
+use super::{
+    tiny_heap::{ending_here, mutator, object},
+    verify,
+};
+use crate::{
+    Gc, GcRwLock,
+    cell::{
+        edge_word::EdgeWord,
+        lock::{Attempt, CellLock},
+    },
+    collector::mark::Marker,
+    heap::{blocks::BlockList, header::Object},
+    mutator::{candidates::Candidates, root_lists::ROOTS},
+    sync::{AtomicUsize, Mutation, Ordering, global},
+    trace::{
+        Trace, Tracer,
+        tracer::{Content, Pass, Visitor},
+    },
+};
+use loom::thread;
+
+type Cell = GcRwLock<Edge>;
+
+/// A handle that the marker and the writer meet at.
+///
+/// Loom tries the orders of accesses that conflict with the *last* one of an atomic, so that a look at a word hides behind another thread's look. An access
+/// of both threads to a word of its own, after the handle and before the marker looks for a writer, makes it try that order, too.
+struct Edge(Gc<u8>);
+
+global! {
+    static MEETING: AtomicUsize = AtomicUsize::new(0);
+}
+
+// SAFETY: the handle is visited, and there is nothing else.
+unsafe impl Trace for Edge {
+    type Info = <Gc<u8> as Trace>::Info;
+
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        self.0.trace(tracer);
+        MEETING.fetch_add(1, Ordering::Relaxed);
+        tracer.is_done();
+    }
+
+    unsafe fn drop_swept(&mut self) {}
+}
+
+/// Shows the lock of a cell.
+struct WithLock<F>(F);
+
+impl<F: FnMut(&CellLock)> Visitor for WithLock<F> {
+    fn handle(&mut self, _: Object) {}
+
+    fn edge_cell(&mut self, _: &EdgeWord) {}
+
+    fn lock_cell(&mut self, lock: &CellLock, _: &dyn Content) {
+        (self.0)(lock);
+    }
+
+    fn next_element(&mut self) -> bool {
+        false
+    }
+}
+
+fn with_lock(cell: &Cell, f: impl FnMut(&CellLock)) {
+    cell.trace(&mut Tracer::new(Pass::Visit(&mut WithLock(f))));
+}
+
+/// What a writer does until the cell is free of markers; it takes the lock for a moment if it can.
+fn wait_as_a_writer(lock: &CellLock) {
+    match lock.try_write_counted() {
+        Attempt::Held => lock.end_write(),
+        Attempt::MarkerInside => lock.wait_for_marker(),
+        Attempt::Claimed | Attempt::Busy => {}
+    }
+}
+
+fn contains(mut list: BlockList, object: Object) -> bool {
+    // SAFETY: the list is ours.
+    std::iter::from_fn(|| list.pop_front()).any(|block| unsafe { block.as_ref() }.as_slice().contains(&object))
+}
+
+/// Content that a marker leaves counted has an entry for each of its objects, though a reader may not have logged its clone yet: the marker need not
+/// trace it, and may give it up again in the next cycle before it comes to that object.
+///
+/// Breaks if the marker logs only what it counts up from 0: it claims the handle; the entry that spoke for it is filtered and dropped, since its count
+/// is 0; a reader clones the handle, 0 to 1, and has not logged it yet; the marker gives up for a writer and counts back, 1 to 2.
+#[test]
+fn given_up_beside_a_clone() {
+    verify(2, &[Mutation::CountBackLogsFromZero], || {
+        let (owner, leaf) = ending_here(|| {
+            let owner = Gc::new(Cell::new(Edge(Gc::new(1))));
+            // Opened: the content is counted.
+            let leaf = object(&owner.write().0);
+            (owner, leaf)
+        });
+        // The entries that there are; a thread's buffer has the leaf's from here on.
+        drop((ROOTS.take_log(), ROOTS.take_candidates()));
+        let writing = thread::spawn({
+            let owner = owner.clone();
+            move || {
+                let reader = owner.clone();
+                MEETING.fetch_add(1, Ordering::Relaxed);
+                let mut candidates = Candidates::new();
+                candidates.push(leaf);
+                // Fills the buffer, which is filtered then.
+                candidates.push(object(&owner));
+                candidates.flush();
+                let reading = mutator(move || Gc::clone(&reader.read().0));
+                with_lock(&owner, wait_as_a_writer);
+                reading
+            }
+        });
+        let mut marker = Marker::new(true);
+        (*owner).trace(&mut Tracer::new(Pass::Mark(&mut marker)));
+        marker.finish();
+        let reading = writing.join().unwrap();
+        let mut counted = false;
+        with_lock(&owner, |lock| counted = !lock.is_claimed());
+        let entries = [ROOTS.take_log(), ROOTS.take_candidates()];
+        // SAFETY: the owner holds it.
+        let in_log = unsafe { leaf.roots() }.in_log();
+        let has_entry = in_log || entries.into_iter().any(|list| contains(list, leaf));
+        assert!(!counted || has_entry, "a root without an entry");
+        drop(reading.join().unwrap());
+    });
+}

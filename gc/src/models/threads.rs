@@ -1,0 +1,58 @@
+//! L9: threads that end, begin and stay idle against S1: the registry, candidates, and updates on behalf of others.
+
+use super::{
+    tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
+    verify,
+};
+use crate::{Gc, sync::Mutation};
+use loom::thread;
+
+/// What a thread made a root of survives, whether its entry is handed over by the thread, which ends, or on its behalf.
+///
+/// Breaks if the collector looks for records before it shuts the gate: the thread registers and enters its first operation in between.
+/// Breaks, too, if the thread hands over outside an operation: the collector, which does not wait for it, hands the same buffers over.
+#[test]
+fn a_thread_ends_beside_a_cycle() {
+    let mutations = [Mutation::StopLooksFirst, Mutation::ExitWithoutOperation];
+    verify(2, &mutations, || {
+        let maker = mutator(|| Gc::new(1u8));
+        cycle();
+        let made = maker.join().unwrap();
+        assert!(is_allocated(object(&made)));
+        cycle();
+        assert!(is_allocated(object(&made)), "its entry is kept");
+    });
+}
+
+/// What an idle thread has made a root of survives.
+///
+/// Breaks if nobody hands over for a thread that does nothing: its entries from before S1 are not scanned.
+#[test]
+fn an_idle_thread_beside_a_cycle() {
+    verify(2, &[Mutation::UpdateNobody], || {
+        let owner = ending_here(|| Gc::new(Gc::new(1u8)));
+        let cloned = Gc::clone(&*owner);
+        drop(owner);
+        let collector = thread::spawn(cycle);
+        let other = Gc::new(2u8);
+        collector.join().unwrap();
+        assert!(is_allocated(object(&cloned)) && is_allocated(object(&other)));
+        ending_here(|| ());
+    });
+}
+
+/// The record of a thread that ends is used again by one that begins, never by both.
+///
+/// Breaks if the record is free before its content has been handed over: the new thread's entries go into the buffer that the old one
+/// is handing over.
+#[test]
+fn a_record_is_used_again() {
+    verify(3, &[Mutation::GiveBackEarly], || {
+        let first = mutator(|| Gc::new(1u8));
+        let second = ending_here(|| Gc::new(2u8));
+        let first = first.join().unwrap();
+        cycle();
+        assert!(is_allocated(object(&first)) && is_allocated(object(&second)));
+        assert_ne!(object(&first), object(&second));
+    });
+}

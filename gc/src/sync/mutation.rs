@@ -1,0 +1,150 @@
+//! Lines that the models can weaken, to show that they notice.
+//!
+//! A model that passes proves little unless it fails when the protocol is wrong. So each line that a protocol rests on asks here whether
+//! it has been weakened: an ordering relaxed, a second look skipped, a barrier left out. Outside the models the answer is the
+//! constant *no*, and nothing is left of the question. A model runs once as the code is, which must pass, and once
+//! with each of its mutations, which must fail (`models`).
+
+macro_rules! mutations {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// One weakened line.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Mutation {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(all(graphgc_loom, test))]
+        impl Mutation {
+            /// All there are.
+            pub(crate) const ALL: &[Mutation] = &[$(Mutation::$name,)*];
+        }
+    };
+}
+
+mutations! {
+    // The gate.
+    /// Entering has no barrier between setting `active` and reading the world word.
+    EnterWithoutBarrier,
+    /// Leaving does not release what the operation wrote.
+    LeaveIsRelaxed,
+    /// Opening the gate does not take the waiting room's lock.
+    OpenWithoutLock,
+    /// Who brings a record up to date does not look, under the lock, whether another has.
+    UpdateWithoutSecondLook,
+    // The root word.
+    /// Counting up looks at `in_log` before it counts.
+    UpLooksFirst,
+    /// Counting down does not release.
+    DownIsRelaxed,
+    /// Filtering does not acquire what the last handle released.
+    FilterIsRelaxed,
+    /// Filtering takes a word that changed under it for one that another entry speaks for.
+    FilterWithoutRetry,
+    /// Filtering sets the bit without looking whether it is set.
+    FilterWithoutCompare,
+    /// The scan clears the bit after looking at the count, instead of in one step.
+    ScanClearsBlindly,
+    // The edge word.
+    /// The word is compared and changed in two steps.
+    ExchangeInTwoSteps,
+    /// A released edge says *counted* before it is.
+    ReleaseCountsAfter,
+    // The cell lock.
+    /// The marker enters a cell that is held for writing.
+    MarkerEntersWriteHeld,
+    /// The marker says that the content is claimed after it has left.
+    FlagAfterLeaving,
+    /// A writer notes that it waits for a marker without looking whether one is inside.
+    AwaitWithoutLook,
+    /// A writer that has released content in slices does not wait for the marker inside.
+    FinishWithMarkerInside,
+    /// A reader that goes does not release what it read.
+    EndReadIsRelaxed,
+    /// A writer looks for parked threads before it gives the lock up.
+    WakeBeforeUnlock,
+    // Operations and their barriers.
+    /// What goes from 0 to 1 is logged but not shaded.
+    RootWithoutShade,
+    /// What is claimed is not shaded.
+    ClaimWithoutShade,
+    /// What is taken out of a claimed cell is neither shaded nor logged.
+    TakeWithoutBarrier,
+    /// `GcCell::get` reads the word before its operation begins.
+    GetReadsOutside,
+    /// What is allocated while marking is white.
+    AllocateWhite,
+    // The cycle.
+    /// S2 does not look into the threads' grey buffers.
+    EndWithoutBuffers,
+    /// The pins that S2 waits for are those held at S1.
+    PinsHeldAtS1,
+    /// S2 does not wait for pins.
+    EndWithoutPins,
+    /// `GcCell::set` does not shade what it overwrites.
+    SetWithoutShade,
+    /// A pinned change of a claimed cell does not shade what was there.
+    PinnedChangeForgetsOld,
+    /// A pinned change of a claimed cell does not shade what comes in.
+    PinnedStoreForgetsNew,
+    /// What a marker counts back is logged only if its count was 0.
+    CountBackLogsFromZero,
+    // Records.
+    /// Stopping the world looks for the records before it shuts the gate.
+    StopLooksFirst,
+    /// The end of a thread hands over what its record holds outside any operation.
+    ExitWithoutOperation,
+    /// A record is free for another thread before its content has been handed over.
+    GiveBackEarly,
+    /// Nobody brings the records of idle threads up to date.
+    UpdateNobody,
+    // Spans.
+    /// Bringing a record up to date leaves its cache as it is.
+    UpdateKeepsCache,
+    /// The unused tail of a run stays marked.
+    TailStaysMarked,
+    /// A cache gives its span back before it has returned the unused tail of its run.
+    GiveBeforeTail,
+    /// A span that waits for its sweep is taken for a swept one.
+    RefillFromUnswept,
+    /// A mutator's sweep is counted after the span has been taken.
+    SweepCountedLate,
+    /// The collector does not wait for sweeps of mutators.
+    SweepWithoutWaiting,
+}
+
+/// Whether the line has been weakened. Never, outside the models.
+#[cfg(not(all(graphgc_loom, test)))]
+#[inline(always)]
+pub(crate) const fn weakened(_: Mutation) -> bool {
+    false
+}
+
+#[cfg(all(graphgc_loom, test))]
+pub(crate) use chosen::{weakened, with};
+
+#[cfg(all(graphgc_loom, test))]
+mod chosen {
+    use super::Mutation;
+    use std::cell::Cell;
+
+    // Std's: loom runs all threads of a model on the one that checks it.
+    thread_local!(static CHOSEN: Cell<Option<Mutation>> = const { Cell::new(None) });
+
+    /// Whether the model under way has this line weakened.
+    pub(crate) fn weakened(mutation: Mutation) -> bool {
+        CHOSEN.get() == Some(mutation)
+    }
+
+    /// Runs `f` with one line weakened.
+    pub(crate) fn with<R>(mutation: Mutation, f: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CHOSEN.set(None);
+            }
+        }
+        CHOSEN.set(Some(mutation));
+        let _restore = Restore;
+        f()
+    }
+}
