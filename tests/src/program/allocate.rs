@@ -3,7 +3,7 @@
 use super::{
     content::{Content, Shape, WIDE},
     lock::Lockable,
-    machine::{Machine, new_untraced, new_user},
+    machine::{Birth, Machine, new_untraced, new_user},
     model::Access,
     node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Mixed, Node, Plain, User, Wide},
     op::{At, Guard, Kind, Many, Via},
@@ -15,60 +15,68 @@ use graphgc::{Gc, GcCell};
 /// Handles in an object that is traced in slices, and that an assist leaves to the worker.
 const HUGE: usize = 5000;
 
+impl<F: Family> Birth<F> for Via {
+    type Held = Any<F>;
+
+    fn bear<T: Node<F>>(&self, value: T) -> Any<F> {
+        T::any(match self {
+            Via::New => Gc::new(value),
+            Via::TryNew => Gc::try_new(value).unwrap_or_else(|error| panic!("{error}")),
+            Via::From => Gc::from(value),
+        })
+    }
+}
+
 impl<F: Family> Machine<F> {
-    pub(super) fn allocate(&mut self, kind: Kind, shape: Shape, via: Via, at: At, many: Many) {
+    /// A new object of this kind.
+    pub(super) fn allocate<B: Birth<F>>(&mut self, kind: Kind, shape: Shape, birth: &B, at: At, many: Many) -> B::Held {
         let id = new_id();
         match kind {
             Kind::Plain => {
                 let plain = self.plain(id, at, many);
-                self.add(plain, via);
+                self.add(plain, birth)
             }
             Kind::Frees => {
                 let content = Content::new(shape, self.pick_many_of(many));
                 let (fixed, other) = (self.pick_of(at).into_iter().collect(), self.pick_of(many.1));
-                self.add(Frees { canary: Canary::new(id), content: content.into(), fixed, other }, via);
+                self.add(Frees { canary: Canary::new(id), content: content.into(), fixed, other }, birth)
             }
             Kind::Mixed => {
                 let mixed = self.mixed(id, shape, at, many);
-                self.add(mixed, via);
+                self.add(mixed, birth)
             }
             Kind::User => {
                 let (mutex, lock) = (self.content(shape, many), self.content(next(shape), many));
                 let cell = self.pick_of(at);
-                self.add(new_user(id, mutex, lock, cell, new_untraced::<F>(shape)), via);
+                self.add(new_user(id, mutex, lock, cell, new_untraced::<F>(shape)), birth)
             }
             Kind::Large => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
                 let (leaf, tail, filler) = (Leaf::new(id), Canary::new(id), [u64::from(id); FILLER]);
-                self.add(Large { leaf, filler, next: next.into(), content: content.into(), tail }, via);
+                self.add(Large { leaf, filler, next: next.into(), content: content.into(), tail }, birth)
             }
             Kind::LargePlain => {
                 let (next, fixed) = (self.pick_of(at), self.pick(many.1));
                 let (canary, tail, filler) = (Canary::new(id), Canary::new(id), [u64::from(id); FILLER]);
-                self.add(LargePlain { canary, filler, next: next.into(), fixed, tail }, via);
+                self.add(LargePlain { canary, filler, next: next.into(), fixed, tail }, birth)
             }
             Kind::Aligned => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
-                self.add(Aligned { leaf: Leaf::new(id), next: next.into(), content: content.into() }, via);
+                self.add(Aligned { leaf: Leaf::new(id), next: next.into(), content: content.into() }, birth)
             }
             Kind::Bomb => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
-                self.add(Bomb { leaf: Leaf::new(id), next: next.into(), content: content.into(), fuse: Fuse }, via);
+                self.add(Bomb { leaf: Leaf::new(id), next: next.into(), content: content.into(), fuse: Fuse }, birth)
             }
-            Kind::Wide => self.allocate_wide(id, via, at, many, WIDE),
-            Kind::Huge => self.allocate_wide(id, via, at, many, HUGE),
+            Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),
+            Kind::Huge => self.allocate_wide(id, birth, at, many, HUGE),
         }
     }
 
     /// Moves a value into the heap.
-    fn add<T: Node<F>>(&mut self, value: T, via: Via) {
+    fn add<T: Node<F>, B: Birth<F>>(&mut self, value: T, birth: &B) -> B::Held {
         self.witness.born(value.view(), false);
-        let new = match via {
-            Via::New => Gc::new(value),
-            Via::TryNew => Gc::try_new(value).unwrap_or_else(|error| panic!("{error}")),
-            Via::From => Gc::from(value),
-        };
-        self.roots.push(T::any(new));
+        birth.bear(value)
     }
 
     fn content(&self, shape: Shape, many: Many) -> Content<Any<F>> {
@@ -121,7 +129,7 @@ impl<F: Family> Machine<F> {
         self.roots.push(Any::Mixed(Gc::new(mixed)));
     }
 
-    fn allocate_wide(&mut self, id: u32, via: Via, at: At, many: Many, length: usize) {
+    fn allocate_wide<B: Birth<F>>(&mut self, id: u32, birth: &B, at: At, many: Many, length: usize) -> B::Held {
         let some = self.pick_many(Many(4, many.1));
         let plain: [Option<Gc<Plain<F>>>; 2] = [self.pick_of(at), self.pick_of(many.1)];
         let (few, most) = if many.0.is_multiple_of(2) { (3, length) } else { (length, 3) };
@@ -129,7 +137,7 @@ impl<F: Family> Machine<F> {
         let list: Vec<Any<F>> = some.iter().rev().cycle().take(most).cloned().collect();
         let cells = plain.iter().cycle().take(few).map(|it| it.clone().into()).collect();
         let wide = Wide { canary: Canary::new(id), fixed, content: Content::List(list).into(), cells };
-        self.add(wide, via);
+        self.add(wide, birth)
     }
 }
 

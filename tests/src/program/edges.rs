@@ -4,7 +4,7 @@ use super::{
     content::{Content, MOST_ELEMENTS},
     lock::Lockable,
     machine::Machine,
-    node::{Any, EdgeCell, Family, Mixed, Node, Plain, View},
+    node::{Any, EdgeCell, EdgeRef, Family, Mixed, Node, Plain},
     op::{At, CellsChange, EdgeChange, Route},
     witness::Witness,
 };
@@ -15,23 +15,13 @@ impl<F: Family> Machine<F> {
     pub(super) fn change_some_edge(&mut self, at: At, number: u8, change: EdgeChange, new: At) {
         let Some(target) = self.target(at) else { return };
         let id = target.view().check();
-        let index = usize::from(number);
-        match target.view() {
-            View::Plain(it) => match number % 3 {
-                0 => self.change_edge(&it.next, id, 1, 0, change, new),
-                1 => self.change_edge(&it.user, id, 3, 0, change, new),
-                _ => self.change_always(it.always.as_ref(), id, change, new),
-            },
-            View::User(it) => self.change_edge(&it.cell, id, 2, 0, change, new),
-            View::Large(it) => self.change_edge(&it.next, id, 0, 0, change, new),
-            View::LargePlain(it) => self.change_edge(&it.next, id, 0, 0, change, new),
-            View::Aligned(it) => self.change_edge(&it.next, id, 0, 0, change, new),
-            View::Bomb(it) => self.change_edge(&it.next, id, 0, 0, change, new),
-            View::Wide(it) if !it.cells.is_empty() => {
-                let index = index % it.cells.len();
-                self.change_edge(&it.cells[index], id, 2, index, change, new);
-            }
-            View::Frees(_) | View::Mixed(_) | View::Wide(_) => {}
+        let Some((place, index, edge)) = target.view().some_edge(number) else { return };
+        match edge {
+            EdgeRef::Plain(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::User(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::Large(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::Aligned(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::Always(cell) => self.change_always(cell, id, change, new),
         }
     }
 
@@ -125,8 +115,8 @@ impl<F: Family> Machine<F> {
         }
     }
 
-    pub(super) fn change_always(&mut self, cell: Option<&GcCell<Gc<Plain<F>>>>, id: u32, change: EdgeChange, new: At) {
-        let (Some(cell), Some(new)) = (cell, self.pick_of::<Plain<F>>(new)) else { return };
+    pub(super) fn change_always(&mut self, cell: &GcCell<Gc<Plain<F>>>, id: u32, change: EdgeChange, new: At) {
+        let Some(new) = self.pick_of::<Plain<F>>(new) else { return };
         let new_id = new.view().check();
         let out = match change {
             EdgeChange::Set => {
@@ -211,7 +201,7 @@ fn slots(model: &mut Content<u32>) -> &mut Vec<Option<u32>> {
 }
 
 /// Puts an edge into a model of one cell or of several; what was there.
-fn put(model: &mut Content<u32>, index: usize, new: Option<u32>) -> Option<u32> {
+pub(super) fn put(model: &mut Content<u32>, index: usize, new: Option<u32>) -> Option<u32> {
     match model {
         Content::Slots(slots) => mem::replace(&mut slots[index], new),
         Content::Option(option) => mem::replace(option, new),

@@ -1,11 +1,13 @@
 //! Runs operations: each changes the real graph and tells the witness, who knows what must come of it.
 
 use super::{
+    ballast::{Ballast, FAR},
     content::{Content, Shape},
+    grasp::{Counted, Grasp},
     lock::CellRef,
     model::Access,
     node::{Any, Family, Mixed, Node, Untraced, User, View},
-    op::{At, Guard, Many, Op},
+    op::{At, Guard, Kind, Many, Op, Via},
     witness::Witness,
 };
 use crate::payload::{Leaf, new_id};
@@ -21,9 +23,31 @@ pub struct Machine<F: Family> {
     pub roots: Vec<Any<F>>,
     /// Cells outside the heap, which threads share.
     pub hub: Option<Arc<User<F>>>,
+    /// A load for the collector.
+    pub ballast: Option<Arc<Ballast<F>>>,
     /// Who knows what must exist.
     pub witness: F::Witness,
+    /// Guards that are held.
+    pub(super) pins: usize,
     received: usize,
+}
+
+/// How a value moves into the heap.
+pub(super) trait Birth<F: Family> {
+    /// What then holds it.
+    type Held;
+    /// Moves it.
+    fn bear<T: Node<F>>(&self, value: T) -> Self::Held;
+}
+
+/// What holds objects from outside the heap.
+pub struct Outside<'a, F: Family> {
+    /// Handles on the stack.
+    pub roots: &'a [Any<F>],
+    /// Cells outside the heap.
+    pub hub: Option<&'a User<F>>,
+    /// The load of the collector.
+    pub ballast: Option<&'a Ballast<F>>,
 }
 
 /// What an operation works on.
@@ -69,13 +93,16 @@ pub(super) fn ids<F: Family>(handles: &[Any<F>]) -> Vec<u32> {
 impl<F: Family> Machine<F> {
     /// A program that holds these handles.
     pub fn new(roots: Vec<Any<F>>, hub: Arc<User<F>>, witness: F::Witness) -> Self {
-        Machine { roots, hub: Some(hub), witness, received: 0 }
+        Machine { roots, hub: Some(hub), ballast: None, witness, pins: 0, received: 0 }
     }
 
     /// Runs one operation.
     pub fn execute(&mut self, op: Op) {
         match op {
-            Op::New(kind, shape, via, at, many) => self.allocate(kind, shape, via, at, many),
+            Op::New(kind, shape, via, at, many) => {
+                let new = self.allocate(kind, shape, &via, at, many);
+                self.roots.push(new);
+            }
             Op::NewLeaked(guard) => self.allocate_leaked(guard),
             Op::Root(at) => {
                 let found = self.pick(at);
@@ -103,7 +130,12 @@ impl<F: Family> Machine<F> {
             Op::Leak(at, number, guard) => self.leak(at, number, guard),
             Op::Panic(place, many) => self.panic(place, many),
             Op::Collect => self.collect(),
+            Op::Pin(_) | Op::Pinned(_) => unreachable!("run in a scope"),
         }
+        self.bound_roots();
+    }
+
+    pub(super) fn bound_roots(&mut self) {
         while self.roots.len() > MOST_ROOTS {
             self.received += 1;
             let index = self.received * 7 % self.roots.len();
@@ -113,7 +145,22 @@ impl<F: Family> Machine<F> {
 
     /// Collects and compares.
     pub fn collect(&mut self) {
-        self.witness.collect(&self.roots, self.hub.as_deref());
+        let held = Outside { roots: &self.roots, hub: self.hub.as_deref(), ballast: self.ballast.as_deref() };
+        self.witness.collect(held, self.pins > 0);
+    }
+
+    /// Makes a load for the collector, with objects of the program in it.
+    pub fn load(&mut self) {
+        let nothing = At(0, 0, 0, 0);
+        let kinds =
+            [Kind::Plain, Kind::User, Kind::Plain, Kind::Mixed, Kind::User, Kind::Aligned, Kind::Frees, Kind::Wide];
+        let make =
+            |number| self.allocate(kinds[number % kinds.len()], Shape::List, &Via::New, nothing, Many(3, nothing));
+        let objects: Vec<_> = (0..FAR).map(make).collect();
+        let ids = ids(&objects);
+        let ballast = Ballast::new(objects);
+        self.witness.loaded(ballast.weight, ids);
+        self.ballast = Some(Arc::new(ballast));
     }
 
     pub(super) fn take_root(&mut self, root: u8) -> Option<Any<F>> {
@@ -134,6 +181,8 @@ impl<F: Family> Machine<F> {
     pub(super) fn target(&self, At(root, one, two, three): At) -> Option<Target<F>> {
         let mut here = if root >= At::HUB {
             Target::Hub(self.hub.clone()?)
+        } else if let Some(ballast) = self.ballast.as_ref().filter(|_| root >= At::FAR) {
+            Target::Object(ballast.object(usize::from(root)).clone())
         } else if self.roots.is_empty() {
             return None;
         } else {
@@ -175,13 +224,23 @@ impl<F: Family> Machine<F> {
         self.pick_many(many).iter().filter_map(T::of).cloned().collect()
     }
 
-    /// Follows an edge, comparing what is there with what must be there.
-    pub(super) fn step(&self, from: View<'_, F>, step: usize) -> Option<Any<F>> {
+    fn step(&self, from: View<'_, F>, step: usize) -> Option<Any<F>> {
+        self.step_by(from, step, true, &Counted)
+    }
+
+    /// Follows an edge, comparing what is there with what must be there. Waits for other threads if told so.
+    pub(super) fn step_by<G: Grasp<F>>(
+        &self,
+        from: View<'_, F>,
+        step: usize,
+        wait: bool,
+        grasp: &G,
+    ) -> Option<G::Held> {
         let (place, index) = (step % from.places(), step / from.places());
-        let (id, wait) = (from.check(), self.may_wait(from, place));
-        match from.nth(place, index, wait) {
+        let (id, wait) = (from.check(), wait && self.may_wait(from, place));
+        match from.nth(place, index, wait, grasp) {
             Some(found) => {
-                self.witness.met(id, place, index, found.as_ref().map(Any::check));
+                self.witness.met(id, place, index, found.as_ref().map(|held| G::check(held)));
                 found
             }
             None => {

@@ -11,7 +11,9 @@
 //! In some programs a further thread asks for one cycle after the other, so that the collector works all the time while the program changes
 //! the graph under it. A program that fails, even by a crash, is shrunk by [`shrink`].
 
+pub mod ballast;
 pub mod content;
+pub mod grasp;
 pub mod lock;
 pub mod machine;
 pub mod model;
@@ -25,6 +27,7 @@ mod allocate;
 mod contents;
 mod edges;
 mod panics;
+mod pins;
 
 use crate::payload;
 use graphgc::{Config, Outcome, collect, stats};
@@ -37,6 +40,7 @@ use std::{
     fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
+    time::Duration,
 };
 use witness::{Plant, Witness};
 
@@ -56,6 +60,8 @@ pub struct Case {
     pub mode: Mode,
     /// Whether another thread collects all the time.
     pub churn: bool,
+    /// Whether the collector has a load, so that cycles take longer.
+    pub loaded: bool,
     /// Threads that mark.
     pub workers: usize,
     /// The programs.
@@ -65,7 +71,8 @@ pub struct Case {
 /// As a RON text, which but for the outer brackets is Rust: an operation a line.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "(mode: {:?}, churn: {}, workers: {}, rounds: [", self.mode, self.churn, self.workers)?;
+        let Case { mode, churn, loaded, workers, .. } = self;
+        writeln!(f, "(mode: {mode:?}, churn: {churn}, loaded: {loaded}, workers: {workers}, rounds: [")?;
         for round in &self.rounds {
             writeln!(f, "    [")?;
             for program in round {
@@ -93,7 +100,9 @@ impl Case {
     /// # Panics
     /// If it has.
     pub fn configure(&self) {
-        Config::new().min_heap(64 << 10).growth(10).workers(self.workers).install().expect("nothing has run yet");
+        // Not long: a thread that collects with a lock held waits for pins of threads that wait for the lock.
+        let config = Config::new().min_heap(64 << 10).growth(10).patience(Duration::from_millis(20));
+        config.workers(self.workers).install().expect("nothing has run yet");
     }
 
     /// Runs the programs.
@@ -102,14 +111,16 @@ impl Case {
     /// If something is wrong.
     pub fn run(&self) {
         match self.mode {
-            Mode::Single => self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn)),
-            Mode::Threads => threads::run(&self.rounds, self.churn),
+            Mode::Single => {
+                self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn, self.loaded))
+            }
+            Mode::Threads => threads::run(&self.rounds, self.churn, self.loaded),
         }
     }
 }
 
 /// Runs one program on this thread.
-fn run_alone(program: &[Op], churn: bool) {
+fn run_alone(program: &[Op], churn: bool, loaded: bool) {
     let churning = AtomicBool::new(churn);
     thread::scope(|scope| {
         if churn {
@@ -120,20 +131,25 @@ fn run_alone(program: &[Op], churn: bool) {
             });
         }
         let _end = OnDrop(|| churning.store(false, Relaxed));
-        run_with_model(program);
+        run_with_model(program, loaded);
     });
 }
 
-fn run_with_model(program: &[Op]) {
+fn run_with_model(program: &[Op], loaded: bool) {
     let mut model = Model::new(Plant::from_environment());
     let first = model.first_id();
     let hub = new_hub::<Local>();
     model.born(hub.view(), true);
     let mut machine = Machine::new(Vec::new(), hub, model);
-    program.iter().for_each(|op| machine.execute(*op));
+    if loaded {
+        machine.load();
+    }
+    machine.run(program);
     machine.collect();
     machine.roots.clear();
     machine.hub = None;
+    machine.ballast = None;
+    machine.witness.loaded(0, Vec::new());
     machine.witness.hub_is_gone();
     machine.collect();
     let (asked, left) = (machine.witness.collections, machine.witness.left());

@@ -3,13 +3,14 @@
 
 use super::{
     content::Content,
-    node::{Any, Local, User, View, has_leaf},
+    machine::Outside,
+    node::{Any, Local, View, has_leaf},
     op::{Guard, Kind},
     settle,
     witness::{Plant, Witness},
 };
 use crate::payload::{corrupt_drops, drops_of, new_id};
-use graphgc::stats;
+use graphgc::{Outcome, collect, stats};
 use std::mem;
 
 /// Whether the handles in a place are found by tracing, and who may still get at it.
@@ -48,6 +49,9 @@ pub struct Model {
     first: u32,
     ids: Vec<u32>,
     hub: Option<u32>,
+    /// Objects that hang in the load of the collector, and how many objects that load consists of.
+    far: Vec<u32>,
+    weight: u64,
     /// Objects that the program holds for the moment beside its roots.
     held: Vec<u32>,
     /// Objects whose handles have been forgotten.
@@ -68,6 +72,8 @@ impl Model {
             first: new_id(),
             ids: Vec::new(),
             hub: None,
+            far: Vec::new(),
+            weight: 0,
             held: Vec::new(),
             forgotten: Vec::new(),
             base: stats().live_objects,
@@ -115,7 +121,7 @@ impl Model {
     fn reached(&self, roots: &[Any<Local>]) -> Vec<bool> {
         let mut reached = vec![false; self.objects.len()];
         let mut grey: Vec<u32> = roots.iter().map(Any::check).collect();
-        grey.extend(self.forgotten.iter().chain(&self.held).chain(&self.hub));
+        grey.extend(self.forgotten.iter().chain(&self.held).chain(&self.hub).chain(&self.far));
         for (_, object) in self.iter() {
             let untraced = object.places.iter().filter(|place| place.access.is_untraced());
             grey.extend(untraced.flat_map(|place| place.content.iter()));
@@ -148,9 +154,10 @@ impl Model {
     }
 
     /// What can be read of the real objects is what the model says. Returns nothing that keeps them alive.
-    fn compare_contents(&self, roots: &[Any<Local>], hub: Option<&User<Local>>) {
+    fn compare_contents(&self, held: &Outside<'_, Local>) {
         let mut seen = vec![false; self.objects.len()];
-        let mut grey = roots.to_vec();
+        let mut grey = held.roots.to_vec();
+        grey.extend(held.ballast.into_iter().flat_map(|ballast| ballast.objects().cloned()));
         let mut visit = |view: View<'_, Local>, grey: &mut Vec<Any<Local>>| {
             let id = view.check();
             if mem::replace(&mut seen[self.index(id)], true) {
@@ -166,7 +173,7 @@ impl Model {
                 }
             }
         };
-        if let Some(hub) = hub {
+        if let Some(hub) = held.hub {
             visit(View::User(hub), &mut grey);
         }
         while let Some(object) = grey.pop() {
@@ -187,7 +194,8 @@ impl Model {
         }
         assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
         let expected = self.iter().filter(|(_, object)| !object.outside).count();
-        assert_eq!(stats().live_objects - self.base, expected as u64, "objects that exist, and those of the model");
+        let exist = stats().live_objects - self.base - self.weight;
+        assert_eq!(exist, expected as u64, "objects that exist, and those of the model");
     }
 }
 
@@ -241,13 +249,20 @@ impl Witness<Local> for Model {
         }
     }
 
-    fn collect(&mut self, roots: &[Any<Local>], hub: Option<&User<Local>>) {
-        self.collections += 1;
+    fn loaded(&mut self, weight: u64, ids: Vec<u32>) {
+        (self.weight, self.far) = (weight, ids);
+    }
+
+    fn collect(&mut self, held: Outside<'_, Local>, pinned: bool) {
         if self.plant == Some(Plant::CrashesOnLarge) && self.iter().any(|(_, object)| object.kind == Kind::Large) {
             std::process::abort();
         }
-        self.compare_contents(roots, hub);
-        let dead = self.predict(roots);
+        self.compare_contents(&held);
+        if pinned {
+            return assert_eq!(collect().outcome, Outcome::Requested, "under a pin");
+        }
+        self.collections += 1;
+        let dead = self.predict(held.roots);
         settle();
         self.compare_drops(dead);
     }

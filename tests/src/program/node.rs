@@ -2,6 +2,7 @@
 
 use super::{
     content::{Content, Element},
+    grasp::{Counted, Grasp},
     lock::{CellRef, Lockable},
     model::Model,
     op::Kind,
@@ -9,7 +10,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Trace};
+use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Guard, Trace};
 use std::{cmp::Ordering, ops::Deref, panic::resume_unwind, sync::Arc};
 
 /// What differs between programs on one thread and on several.
@@ -213,6 +214,39 @@ pub enum View<'a, F: Family> {
     Wide(&'a Wide<F>),
 }
 
+/// An object of any type under a pin.
+#[expect(missing_docs, reason = "named as the types")]
+pub enum Pinned<'g, F: Family> {
+    Plain(graphgc::Local<'g, Plain<F>>),
+    Frees(graphgc::Local<'g, Frees<F>>),
+    Mixed(graphgc::Local<'g, Mixed<F>>),
+    User(graphgc::Local<'g, User<F>>),
+    Large(graphgc::Local<'g, Large<F>>),
+    LargePlain(graphgc::Local<'g, LargePlain<F>>),
+    Aligned(graphgc::Local<'g, Aligned<F>>),
+    Bomb(graphgc::Local<'g, Bomb<F>>),
+    Wide(graphgc::Local<'g, Wide<F>>),
+}
+
+impl<F: Family> Clone for Pinned<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Family> Copy for Pinned<'_, F> {}
+
+/// A cell with a single edge.
+#[expect(missing_docs, reason = "named as the types that the edge leads to")]
+pub enum EdgeRef<'a, F: Family> {
+    Plain(&'a EdgeCell<Plain<F>>),
+    User(&'a EdgeCell<User<F>>),
+    Large(&'a EdgeCell<Large<F>>),
+    Aligned(&'a EdgeCell<Aligned<F>>),
+    /// Never empty.
+    Always(&'a GcCell<Gc<Plain<F>>>),
+}
+
 impl<F: Family> Clone for View<'_, F> {
     fn clone(&self) -> Self {
         *self
@@ -227,6 +261,10 @@ pub trait Node<F: Family>: Trace + Sized {
     fn any(this: Gc<Self>) -> Any<F>;
     /// The handle, if it leads to this type.
     fn of(any: &Any<F>) -> Option<&Gc<Self>>;
+    /// The object under a pin as one of any type.
+    fn pinned(this: graphgc::Local<'_, Self>) -> Pinned<'_, F>;
+    /// The object under a pin, if it is of this type.
+    fn of_pinned<'g>(pinned: &Pinned<'g, F>) -> Option<graphgc::Local<'g, Self>>;
     /// The value as one of any type.
     fn view(&self) -> View<'_, F>;
 }
@@ -240,6 +278,12 @@ macro_rules! nodes {
             fn of(any: &Any<F>) -> Option<&Gc<Self>> {
                 if let Any::$name(handle) = any { Some(handle) } else { None }
             }
+            fn pinned(this: graphgc::Local<'_, Self>) -> Pinned<'_, F> {
+                Pinned::$name(this)
+            }
+            fn of_pinned<'g>(pinned: &Pinned<'g, F>) -> Option<graphgc::Local<'g, Self>> {
+                if let Pinned::$name(local) = pinned { Some(*local) } else { None }
+            }
             fn view(&self) -> View<'_, F> {
                 View::$name(self)
             }
@@ -250,6 +294,29 @@ macro_rules! nodes {
             pub fn view(&self) -> View<'_, F> {
                 match self {
                     $(Any::$name(it) => View::$name(it),)*
+                }
+            }
+
+            /// The object under a pin.
+            pub fn pinned<'g>(&self, guard: &'g Guard) -> Pinned<'g, F> {
+                match self {
+                    $(Any::$name(it) => Pinned::$name(it.local(guard)),)*
+                }
+            }
+        }
+
+        impl<'g, F: Family> Pinned<'g, F> {
+            /// The object.
+            pub fn view(self) -> View<'g, F> {
+                match self {
+                    $(Pinned::$name(it) => View::$name(it.get()),)*
+                }
+            }
+
+            /// A handle to it.
+            pub fn to_any(self) -> Any<F> {
+                match self {
+                    $(Pinned::$name(it) => Any::$name(it.to_gc()),)*
                 }
             }
         }
@@ -315,10 +382,6 @@ impl<F: Family> Element for Any<F> {
 /// What a place holds, or that it cannot be read for the moment.
 type Found<T> = Option<T>;
 
-fn edge<F: Family, T: Node<F>>(cell: &EdgeCell<T>) -> Option<Any<F>> {
-    cell.get().map(T::any)
-}
-
 impl<'a, F: Family> View<'a, F> {
     /// The id, if all canaries are well.
     #[track_caller]
@@ -369,43 +432,43 @@ impl<'a, F: Family> View<'a, F> {
         }
     }
 
-    /// The edge at this index in a place. Waits for other threads if told so.
-    pub fn nth(self, place: usize, index: usize, wait: bool) -> Found<Option<Any<F>>> {
-        let of = |content: &Content<Any<F>>| content.nth(index).cloned();
-        let slot = |cells: &[EdgeCell<Plain<F>>]| cells.get(index % cells.len().max(1)).and_then(edge);
+    /// The edge at this index in a place, held as `grasp` does. Waits for other threads if told so.
+    pub fn nth<G: Grasp<F>>(self, place: usize, index: usize, wait: bool, grasp: &G) -> Found<Option<G::Held>> {
+        let of = |content: &Content<Any<F>>| content.nth(index).map(|any| grasp.any(any));
+        let slot = |cells: &[EdgeCell<Plain<F>>]| cells.get(index % cells.len().max(1)).and_then(|it| grasp.cell(it));
         if let Some(lock) = self.lock_at(place) {
             return lock.read(wait, of);
         }
         Some(match (self, place) {
-            (View::Plain(it), 0) => it.fixed.clone(),
-            (View::Plain(it), 1) => edge(&it.next),
-            (View::Plain(it), 2) => it.always.as_ref().map(|cell| Any::Plain(cell.get())),
-            (View::Plain(it), _) => edge(&it.user),
+            (View::Plain(it), 0) => it.fixed.as_ref().map(|any| grasp.any(any)),
+            (View::Plain(it), 1) => grasp.cell(&it.next),
+            (View::Plain(it), 2) => it.always.as_ref().map(|cell| grasp.full(cell)),
+            (View::Plain(it), _) => grasp.cell(&it.user),
             (View::Frees(it), 0) => {
-                return it.content.look(wait, |content| content.nth(index).cloned().map(Any::Plain));
+                return it.content.look(wait, |content| content.nth(index).map(|handle| grasp.handle(handle)));
             }
-            (View::Frees(it), 1) => it.fixed.get(index % it.fixed.len().max(1)).cloned().map(Any::User),
-            (View::Frees(it), _) => it.other.clone().map(Any::Plain),
+            (View::Frees(it), 1) => it.fixed.get(index % it.fixed.len().max(1)).map(|handle| grasp.handle(handle)),
+            (View::Frees(it), _) => it.other.as_ref().map(|handle| grasp.handle(handle)),
             (View::Mixed(it), 1) => return it.nested.look(wait, |inner| inner.look(wait, of)).flatten(),
             (View::Mixed(it), 2) => return it.cells.look(wait, |cells| slot(cells)),
             (View::Mixed(it), 3) => of(&it.fixed),
-            (View::Mixed(it), _) => it.boxed.as_deref().cloned(),
-            (View::User(it), 2) => edge(&it.cell),
-            (View::User(it), 4) => it.untraced.fixed.clone(),
-            (View::User(it), _) => edge(&it.untraced.cell),
-            (View::Large(it), _) => edge(&it.next),
-            (View::LargePlain(it), 0) => edge(&it.next),
-            (View::LargePlain(it), _) => it.fixed.clone(),
-            (View::Aligned(it), _) => edge(&it.next),
-            (View::Bomb(it), _) => edge(&it.next),
-            (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).cloned(),
+            (View::Mixed(it), _) => it.boxed.as_deref().map(|any| grasp.any(any)),
+            (View::User(it), 2) => grasp.cell(&it.cell),
+            (View::User(it), 4) => it.untraced.fixed.as_ref().map(|any| grasp.any(any)),
+            (View::User(it), _) => grasp.cell(&it.untraced.cell),
+            (View::Large(it), _) => grasp.cell(&it.next),
+            (View::LargePlain(it), 0) => grasp.cell(&it.next),
+            (View::LargePlain(it), _) => it.fixed.as_ref().map(|any| grasp.any(any)),
+            (View::Aligned(it), _) => grasp.cell(&it.next),
+            (View::Bomb(it), _) => grasp.cell(&it.next),
+            (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).map(|any| grasp.any(any)),
             (View::Wide(it), _) => slot(&it.cells),
         })
     }
 
     /// All that a place holds; never waits.
     pub fn read(self, place: usize) -> Found<Content<Any<F>>> {
-        let slots = |cells: &[EdgeCell<Plain<F>>]| Content::Slots(cells.iter().map(edge).collect());
+        let slots = |cells: &[EdgeCell<Plain<F>>]| Content::Slots(cells.iter().map(|it| Counted.cell(it)).collect());
         if let Some(lock) = self.lock_at(place) {
             return lock.read(false, Content::clone);
         }
@@ -417,7 +480,7 @@ impl<'a, F: Family> View<'a, F> {
             (View::Mixed(it), 3) => Some(it.fixed.clone()),
             (View::Wide(it), 0) => Some(Content::List(it.fixed.clone())),
             (View::Wide(it), 2) => Some(slots(&it.cells)),
-            _ => self.nth(place, 0, false).map(Content::Option),
+            _ => self.nth(place, 0, false, &Counted).map(Content::Option),
         }
     }
 
@@ -433,6 +496,27 @@ impl<'a, F: Family> View<'a, F> {
             (View::Bomb(it), 1) => CellRef::Cell(&it.content),
             (View::Wide(it), 1) => CellRef::Cell(&it.content),
             _ => return None,
+        })
+    }
+
+    /// One of the cells with a single edge that are neither in a lock-type cell nor untraced, with its place and its index there.
+    pub fn some_edge(self, number: u8) -> Option<(usize, usize, EdgeRef<'a, F>)> {
+        Some(match self {
+            View::Plain(it) => match number % 3 {
+                0 => (1, 0, EdgeRef::Plain(&it.next)),
+                1 => (3, 0, EdgeRef::User(&it.user)),
+                _ => (2, 0, EdgeRef::Always(it.always.as_ref()?)),
+            },
+            View::User(it) => (2, 0, EdgeRef::User(&it.cell)),
+            View::Large(it) => (0, 0, EdgeRef::Large(&it.next)),
+            View::LargePlain(it) => (0, 0, EdgeRef::Plain(&it.next)),
+            View::Aligned(it) => (0, 0, EdgeRef::Aligned(&it.next)),
+            View::Bomb(it) => (0, 0, EdgeRef::User(&it.next)),
+            View::Wide(it) => {
+                let index = usize::from(number) % it.cells.len().max(1);
+                (2, index, EdgeRef::Plain(it.cells.get(index)?))
+            }
+            View::Frees(_) | View::Mixed(_) => return None,
         })
     }
 

@@ -22,6 +22,8 @@ pub struct At(pub u8, pub u16, pub u16, pub u16);
 impl At {
     /// Root numbers from here on mean the hub.
     pub const HUB: u8 = 240;
+    /// Root numbers from here on mean the objects that hang in the load of the collector, if it has one.
+    pub const FAR: u8 = 208;
 }
 
 /// So many objects (modulo 5): found in the same way from as many consecutive roots.
@@ -173,6 +175,47 @@ pub enum Guard {
     Write,
 }
 
+/// Changes of a single edge under a pin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
+pub enum PinnedChange {
+    /// `store`.
+    Store,
+    /// `store` of nothing.
+    Clear,
+    /// `swap`.
+    Swap,
+    /// `compare_exchange` with what is there.
+    Exchange,
+    /// `compare_exchange` with what may not be there.
+    ExchangeOther,
+    /// `set`, which counts, after the edge has been loaded.
+    Set,
+    /// `take`, which counts; the handle is dropped.
+    Take,
+}
+
+/// Operations in a pinned scope; one that comes elsewhere has a scope of its own. Objects are found as by others, but without
+/// counting, and from every other root number on through what the scope holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PinnedOp {
+    /// The scope gets hold of an object.
+    Hold(At),
+    /// The scope gets hold of a root, which is dropped.
+    Take(u8),
+    /// `alloc`, or `try_alloc`.
+    Alloc(Kind, Shape, bool, At, Many),
+    /// A single edge of the object is changed; the scope holds what was there.
+    Edge(At, u8, PinnedChange, At),
+    /// The same in a vector of cells, opened for writing or reading.
+    Cells(At, bool, u8, PinnedChange, At),
+    /// What the scope holds becomes a root.
+    Keep(u8),
+    /// The scope lasts until a cycle has ended, or for some time.
+    Linger,
+    /// The scope ends and another begins.
+    Repin,
+}
+
 /// One operation of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Op {
@@ -212,6 +255,10 @@ pub enum Op {
     Leak(At, u8, Guard),
     /// Code of the program panics.
     Panic(Panics, Many),
+    /// So many of the following operations (modulo 64) run in a pinned scope.
+    Pin(u8),
+    /// An operation in a pinned scope.
+    Pinned(PinnedOp),
     /// A collection, and a comparison where no other thread runs.
     Collect,
 }
@@ -244,13 +291,32 @@ impl<'a> Arbitrary<'a> for During {
     }
 }
 
+impl<'a> Arbitrary<'a> for PinnedOp {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        macro_rules! of {
+            ($variant:ident $($field:tt)*) => { PinnedOp::$variant($(of!(@ $field)),*) };
+            (@ $field:tt) => { u.arbitrary()? };
+        }
+        Ok(match u.int_in_range(0..=999u16)? {
+            0..290 => of!(Hold 1),
+            290..390 => of!(Take 1),
+            390..490 => of!(Alloc 1 2 3 4 5),
+            490..850 => of!(Edge 1 2 3 4),
+            850..900 => of!(Cells 1 2 3 4 5),
+            900..965 => of!(Keep 1),
+            965..975 => PinnedOp::Repin,
+            _ => PinnedOp::Linger,
+        })
+    }
+}
+
 impl<'a> Arbitrary<'a> for Op {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         macro_rules! of {
             ($variant:ident $($field:tt)*) => { Op::$variant($(of!(@ $field)),*) };
             (@ $field:tt) => { u.arbitrary()? };
         }
-        Ok(match u.int_in_range(0..=9999u16)? {
+        Ok(match u.int_in_range(0..=14_999u16)? {
             0..3000 => of!(New 1 2 3 4 5),
             3000..4300 => of!(Edge 1 2 3 4),
             4300..5700 => of!(Content 1 2 3 4 5 6),
@@ -269,7 +335,9 @@ impl<'a> Arbitrary<'a> for Op {
             7690..8650 => of!(Root 1),
             8650..9790 => of!(Drop 1),
             9790..9990 => of!(DropFrom 1),
-            _ => Op::Collect,
+            9990..10_000 => Op::Collect,
+            10_000..10_500 => of!(Pin 1),
+            _ => of!(Pinned 1),
         })
     }
 }

@@ -40,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Raw {
     mode: Mode,
     churn: bool,
+    loaded: bool,
     workers: usize,
     rounds: Vec<Vec<Vec<Record>>>,
 }
@@ -48,7 +49,7 @@ impl Raw {
     /// One program of so many operations on one thread.
     pub fn single(seed: u64, operations: usize) -> Self {
         let records = random_records(&mut Random::new(seed), operations);
-        Raw { mode: Mode::Single, churn: seed % 2 == 1, workers: 1, rounds: vec![vec![records]] }
+        Raw { mode: Mode::Single, churn: seed % 2 == 1, loaded: seed % 4 < 2, workers: 1, rounds: vec![vec![records]] }
     }
 
     /// Rounds with these numbers of threads.
@@ -56,7 +57,7 @@ impl Raw {
         let mut random = Random::new(seed);
         let mut round = |count: &usize| (0..*count).map(|_| random_records(&mut random, operations)).collect();
         let rounds = threads.iter().map(&mut round).collect();
-        Raw { mode: Mode::Threads, churn: true, workers: 1 + seed as usize % 2, rounds }
+        Raw { mode: Mode::Threads, churn: true, loaded: seed % 3 == 0, workers: 1 + seed as usize % 2, rounds }
     }
 
     /// What a fuzzer's bytes say. The first one says how many threads there are and whether another collects all the time; the operations are dealt
@@ -73,7 +74,7 @@ impl Raw {
             record[..part.len()].copy_from_slice(part);
             round[number % count].push(record);
         }
-        Raw { mode, churn: first & 128 != 0, workers, rounds: vec![round] }
+        Raw { mode, churn: first & 128 != 0, loaded: first & 96 == 96, workers, rounds: vec![round] }
     }
 
     /// The case.
@@ -81,7 +82,7 @@ impl Raw {
         let program = |records: &Vec<Record>| records.iter().map(decode).collect();
         let round = |programs: &Vec<Vec<Record>>| programs.iter().map(program).collect();
         let rounds = self.rounds.iter().map(round).collect();
-        Case { mode: self.mode, churn: self.churn, workers: self.workers, rounds }
+        Case { mode: self.mode, churn: self.churn, loaded: self.loaded, workers: self.workers, rounds }
     }
 
     fn programs(&mut self) -> impl Iterator<Item = &mut Vec<Record>> {
@@ -330,6 +331,7 @@ impl Shrinker<'_> {
 
     fn simplify_settings(&mut self) {
         self.try_out(Raw { churn: false, ..self.best.clone() });
+        self.try_out(Raw { loaded: false, ..self.best.clone() });
         self.try_out(Raw { workers: 1, ..self.best.clone() });
     }
 

@@ -4,8 +4,9 @@
 
 use super::{
     OnDrop,
+    ballast::Ballast,
     content::Content,
-    machine::{Machine, new_hub},
+    machine::{Machine, Outside, new_hub},
     model::Access,
     node::{Any, Shared, Untraced, User, View, has_leaf},
     op::{Guard, Op},
@@ -96,7 +97,9 @@ impl Witness<Shared> for Ledger {
         unreachable!("threads forget nothing");
     }
 
-    fn collect(&mut self, _roots: &[Any<Shared>], _hub: Option<&User<Shared>>) {
+    fn loaded(&mut self, _weight: u64, _ids: Vec<u32>) {}
+
+    fn collect(&mut self, _held: Outside<'_, Shared>, _pinned: bool) {
         collect();
     }
 }
@@ -144,11 +147,18 @@ fn contents(untraced: &Untraced<Shared>) -> Vec<Any<Shared>> {
 }
 
 /// All threads have ended: compares what has been dropped with what the real graph says.
-fn compare(ledger: &mut Ledger, hub: &Arc<User<Shared>>, roots: &[Vec<Any<Shared>>], base: u64) {
+fn compare(
+    ledger: &mut Ledger,
+    hub: &Arc<User<Shared>>,
+    roots: &[Vec<Any<Shared>>],
+    ballast: Option<&Ballast<Shared>>,
+    base: u64,
+) {
     let mut walked = Walked::default();
     let mut rooted: Vec<Any<Shared>> = roots.iter().flatten().cloned().collect();
     rooted.extend((0..3).filter_map(|place| View::User(hub).read(place)).flat_map(Content::into_elements));
     rooted.extend(contents(&hub.untraced));
+    rooted.extend(ballast.into_iter().flat_map(|ballast| ballast.objects().cloned()));
     let root_ids: Vec<u32> = rooted.iter().map(Any::check).collect();
     walked.walk(rooted);
     // Whoever may exist holds what it holds; who turns out to be unreachable then does not.
@@ -186,31 +196,37 @@ fn compare(ledger: &mut Ledger, hub: &Arc<User<Shared>>, roots: &[Vec<Any<Shared
         assert_eq!(drops_of(*id), u8::from(!is_reached), "object {id}, reachable: {is_reached}; times dropped");
     }
     assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
-    assert_eq!(stats().live_objects - base, reached.len() as u64, "objects that exist");
+    let weight = ballast.map_or(0, |ballast| ballast.weight);
+    assert_eq!(stats().live_objects - base - weight, reached.len() as u64, "objects that exist");
 }
 
 /// Runs the rounds one after the other: each on the graph that the one before has left, with a thread for each program.
-pub fn run(rounds: &[Vec<Vec<Op>>], churn: bool) {
+pub fn run(rounds: &[Vec<Vec<Op>>], churn: bool, loaded: bool) {
     settle();
     let (base, first) = (stats().live_objects, new_id());
     let hub = new_hub::<Shared>();
-    let mut all = Ledger::default();
+    let mut first_machine = Machine::new(Vec::new(), hub.clone(), Ledger::new());
+    if loaded {
+        first_machine.load();
+    }
+    let (mut all, ballast) = (first_machine.witness, first_machine.ballast);
+    drop((first_machine.hub, first_machine.roots));
     let mut roots: Vec<Vec<Any<Shared>>> = Vec::new();
     for round in rounds {
         let mut handed = std::mem::take(&mut roots).into_iter();
-        let ended = run_round(round, churn, &hub, &mut handed);
+        let ended = run_round(round, churn, &hub, ballast.as_ref(), &mut handed);
         roots.extend(handed);
         for machine in ended {
             roots.push(machine.roots);
             all.leaves.extend(machine.witness.leaves);
             all.holders.extend(machine.witness.holders);
         }
-        compare(&mut all, &hub, &roots, base);
+        compare(&mut all, &hub, &roots, ballast.as_deref(), base);
     }
     let number = all.leaves.len();
-    drop((hub, roots));
+    drop((hub, roots, ballast));
     let empty = new_hub::<Shared>();
-    compare(&mut all, &empty, &[], base);
+    compare(&mut all, &empty, &[], None, base);
     drop(empty);
     if stats().live_objects == base {
         payload::forget_from(first);
@@ -224,6 +240,7 @@ fn run_round(
     round: &[Vec<Op>],
     churn: bool,
     hub: &Arc<User<Shared>>,
+    ballast: Option<&Arc<Ballast<Shared>>>,
     roots: &mut impl Iterator<Item = Vec<Any<Shared>>>,
 ) -> Vec<Machine<Shared>> {
     let running = AtomicBool::new(churn);
@@ -238,14 +255,17 @@ fn run_round(
         let mut threads = Vec::new();
         for program in round {
             let (roots, hub) = (roots.next().unwrap_or_default(), hub.clone());
-            threads.push(scope.spawn(move || run_program(program, Machine::new(roots, hub, Ledger::new()))));
+            let mut machine = Machine::new(roots, hub, Ledger::new());
+            machine.ballast = ballast.cloned();
+            threads.push(scope.spawn(move || run_program(program, machine)));
         }
         threads.into_iter().map(|thread| thread.join().expect("a program failed")).collect()
     })
 }
 
 fn run_program(program: &[Op], mut machine: Machine<Shared>) -> Machine<Shared> {
-    program.iter().for_each(|op| machine.execute(*op));
+    machine.run(program);
     machine.hub = None;
+    machine.ballast = None;
     machine
 }

@@ -2,8 +2,9 @@
 
 use super::{
     content::Content,
+    machine::Outside,
     model::Access,
-    node::{Any, Family, User, View},
+    node::{Family, View},
 };
 
 /// Faults put in on purpose, to see that the oracle finds and shrinks them.
@@ -47,6 +48,8 @@ pub trait Witness<F: Family> {
     fn hold(&mut self, ids: Vec<u32>);
     /// A handle has been forgotten.
     fn forgot(&mut self, id: u32);
-    /// Collects, and compares if that can be done now.
-    fn collect(&mut self, roots: &[Any<F>], hub: Option<&User<F>>);
+    /// From now on there is a load of so many objects, in which these hang.
+    fn loaded(&mut self, weight: u64, ids: Vec<u32>);
+    /// Collects, and compares if that can be done now: a thread that is pinned does not wait for the collector.
+    fn collect(&mut self, held: Outside<'_, F>, pinned: bool);
 }

@@ -25,7 +25,8 @@ fn new(kind: Kind) -> Op {
 
 #[track_caller]
 fn is(failure: &Failure, program: &[Op]) {
-    let case = Case { mode: Mode::Single, churn: false, workers: 1, rounds: vec![vec![program.to_vec()]] };
+    let case =
+        Case { mode: Mode::Single, churn: false, loaded: false, workers: 1, rounds: vec![vec![program.to_vec()]] };
     assert_eq!(failure.case, case, "not minimal: {failure}");
 }
 
