@@ -112,7 +112,7 @@ impl Case {
     pub fn run(&self) {
         match self.mode {
             Mode::Single => {
-                self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn, self.loaded))
+                self.rounds.iter().flatten().for_each(|program| run_alone(program, self.churn, self.loaded));
             }
             Mode::Threads => threads::run(&self.rounds, self.churn, self.loaded),
         }

@@ -193,6 +193,8 @@ impl Model {
             }
         }
         assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+        let violations = graphgc::verify();
+        assert!(violations.is_empty(), "{violations:?}");
         let expected = self.iter().filter(|(_, object)| !object.outside).count();
         let exist = stats().live_objects - self.base - self.weight;
         assert_eq!(exist, expected as u64, "objects that exist, and those of the model");

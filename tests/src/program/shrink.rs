@@ -57,7 +57,7 @@ impl Raw {
         let mut random = Random::new(seed);
         let mut round = |count: &usize| (0..*count).map(|_| random_records(&mut random, operations)).collect();
         let rounds = threads.iter().map(&mut round).collect();
-        Raw { mode: Mode::Threads, churn: true, loaded: seed % 3 == 0, workers: 1 + seed as usize % 2, rounds }
+        Raw { mode: Mode::Threads, churn: true, loaded: seed.is_multiple_of(3), workers: 1 + seed as usize % 2, rounds }
     }
 
     /// What a fuzzer's bytes say. The first one says how many threads there are and whether another collects all the time; the operations are dealt

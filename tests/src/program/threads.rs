@@ -196,6 +196,8 @@ fn compare(
         assert_eq!(drops_of(*id), u8::from(!is_reached), "object {id}, reachable: {is_reached}; times dropped");
     }
     assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+    let violations = graphgc::verify();
+    assert!(violations.is_empty(), "{violations:?}");
     let weight = ballast.map_or(0, |ballast| ballast.weight);
     assert_eq!(stats().live_objects - base - weight, reached.len() as u64, "objects that exist");
 }
