@@ -32,14 +32,14 @@ fn is(failure: &Failure, program: &[Op]) {
 
 #[test]
 fn an_oracle_that_is_wrong_is_shrunk_to_a_minimal_program() {
-    let failure = shrunk("forgets-forgotten", 3, 20_000);
+    let failure = shrunk("forgets-forgotten", 1, 2_000);
     is(&failure, &[new(Kind::Plain), Op::Forget(0)]);
     assert!(failure.output.contains("objects that exist"), "{failure}");
 }
 
 #[test]
 fn a_crash_is_shrunk_to_a_minimal_program() {
-    let failure = shrunk("crashes-on-large", 4, 20_000);
+    let failure = shrunk("crashes-on-large", 4, 2_000);
     is(&failure, &[new(Kind::Large)]);
     assert!(!failure.output.contains("panicked"), "it crashed, and did not panic: {failure}");
 }
