@@ -8,8 +8,10 @@
 //! what is reachable in the model is what must exist. Threads that share one graph have no model; when all have ended, the real graph itself says
 //! what is reachable ([`threads`]).
 //!
+//! Parts of a program run in pinned scopes ([`Op::Pin`]), which hold objects that nothing counts, and whose every object must stay the one it was.
+//!
 //! In some programs a further thread asks for one cycle after the other, so that the collector works all the time while the program changes
-//! the graph under it. A program that fails, even by a crash, is shrunk by [`shrink`].
+//! the graph under it; some give the collector a load ([`ballast`]), so that cycles take longer. A program that fails, even by a crash, is shrunk by [`shrink`].
 
 pub mod ballast;
 pub mod content;

@@ -21,7 +21,7 @@ use std::{
 /// Objects that a scope holds at most.
 const MOST_HELD: usize = 12;
 /// How long a scope lingers for a cycle to end; longer than a cycle takes, if it does not wait for the scope itself.
-const LONGEST: Duration = Duration::from_millis(4);
+const LONGEST: Duration = Duration::from_millis(8);
 
 /// An object under a pin, and who it was when the scope got hold of it.
 struct Held<'g, F: Family> {
