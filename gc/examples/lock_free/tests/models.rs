@@ -206,6 +206,12 @@ mod map {
         explore(2, vec![Insert(1, 10, 0)], vec![vec![Remove(1)], vec![Insert(2, 20, 0)], vec![Insert(1, 11, 0)]]);
     }
 
+    /// Breaks if an insertion can bring back the value of an entry that was deleted a moment ago.
+    #[test]
+    fn three_threads_on_one_key() {
+        explore(2, vec![Insert(1, 10, 0)], vec![vec![Remove(1)], vec![Insert(1, 11, 0)], vec![Insert(1, 12, 0)]]);
+    }
+
     /// An iteration sees what stays from beginning to end, once and in order, and of the rest what may have been there.
     #[test]
     fn iteration_beside_remove_and_insert() {
