@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     heap::HEAP,
     mutator::{
-        holders::notice_pins,
+        holders::{acquire_closed_pins, notice_pins},
         pin::PinsHeld,
         record::{WORLD, records, stop_the_world, update_all},
     },
@@ -121,6 +121,7 @@ fn try_end(pins: &PinsHeld) -> bool {
     if !(pins.are_gone() || weakened(Mutation::EndWithoutPins)) || GREY.has_blocks() {
         return false;
     }
+    acquire_closed_pins();
     TOTALS.s2_begins();
     stop_the_world();
     let mut grey = !GREY.is_idle() || any_releasing();

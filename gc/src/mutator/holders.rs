@@ -204,6 +204,16 @@ pub(crate) fn notice_pins() {
     });
 }
 
+/// Everything done under the guards that have been closed happens before what follows.
+///
+/// The epochs say that the guards are gone, and order it so with fences. Those are theirs; this is what the collector itself relies on, with
+/// an acquire load for the release store of each holder.
+pub(crate) fn acquire_closed_pins() {
+    holders().for_each(|holder| {
+        holder.depth.load(Ordering::Acquire);
+    });
+}
+
 /// The pin that is known to have been held longest.
 pub(crate) fn oldest_pin() -> Option<HeldPin> {
     let ages = holders().filter_map(|holder| Some((holder, holder.notice()?)));
