@@ -3,6 +3,11 @@
 //! It orders what graphgc promises to order and no more: loads acquire, stores release, exchanges do both. Nothing is ever freed: that
 //! objects stay while somebody can look at them is the collector's promise, which other models check. So a `Gc` is a plain reference,
 //! and a cell is an atomic number, together with a list of the objects that it has held, by number.
+//!
+//! Loom remembers of each atomic the last access only. So it overlooks that a load by one thread and an exchange by another could
+//! come in the other order, if the second thread has itself loaded in between, as nearly all lock-free code does before an exchange. Therefore each
+//! access begins with one to [`TURN`], which orders nothing, but whose accesses all depend on each other: between any two of them loom
+//! tries to switch.
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::{
@@ -10,6 +15,14 @@ use std::{
     ops::Deref,
     sync::{Mutex, atomic},
 };
+
+loom::lazy_static! {
+    static ref TURN: AtomicUsize = AtomicUsize::new(0);
+}
+
+fn take_turn() {
+    TURN.fetch_add(1, Ordering::Relaxed);
+}
 
 /// Nothing is traced here.
 pub(crate) trait Trace: 'static {}
@@ -141,14 +154,17 @@ impl<P: Edge> GcCell<P> {
     }
 
     pub(crate) fn load<'g>(&self, _guard: &'g Guard) -> P::Local<'g> {
+        take_turn();
         self.named(self.number.load(Ordering::Acquire))
     }
 
     pub(crate) fn store(&self, edge: P::Local<'_>, _guard: &Guard) {
+        take_turn();
         self.number.store(self.enter(edge), Ordering::Release);
     }
 
     pub(crate) fn swap<'g>(&self, edge: P::Local<'_>, _guard: &'g Guard) -> P::Local<'g> {
+        take_turn();
         self.named(self.number.swap(self.enter(edge), Ordering::AcqRel))
     }
 
@@ -158,6 +174,7 @@ impl<P: Edge> GcCell<P> {
         new: P::Local<'_>,
         _guard: &'g Guard,
     ) -> Result<P::Local<'g>, P::Local<'g>> {
+        take_turn();
         let (current, new) = (P::from_local(current).number(), self.enter(new));
         let result = self.number.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
         result.map(|before| self.named(before)).map_err(|now| self.named(now))

@@ -15,7 +15,7 @@ use crate::{
     stack::Stack,
 };
 use loom::{sync::Arc, thread};
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug, sync::Mutex};
 
 /// A program: what is done first, what threads do then, at the same time, and what is done when they have ended.
 struct Program<S: Specification> {
@@ -29,10 +29,15 @@ where
     S::Operation: Send + Sync,
     S::Response: Send,
 {
-    /// Runs in all interleavings with at most three preemptions; two threads by themselves with at most five.
-    fn explore<T: 'static>(self, new: fn() -> T, call: fn(&S::Operation, &T, &Guard) -> S::Response) {
+    /// Runs in all interleavings with at most so many preemptions.
+    fn explore<T: 'static>(
+        self,
+        preemptions: usize,
+        new: fn() -> T,
+        call: fn(&S::Operation, &T, &Guard) -> S::Response,
+    ) {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(if self.threads.len() == 2 { 5 } else { 3 });
+        model.preemption_bound = Some(preemptions);
         let program = std::sync::Arc::new(self);
         model.check(move || assert_linearizable(&program.run(new(), call)));
     }
@@ -64,7 +69,7 @@ mod stack {
 
     fn explore(before: Vec<StackOperation>, threads: Vec<Vec<StackOperation>>) {
         let program = Program::<SequentialStack> { before, threads, after: vec![Pop, Pop, Pop] };
-        program.explore(Stack::new, |operation, stack, guard| operation.call(stack, guard));
+        program.explore(3, Stack::new, |operation, stack, guard| operation.call(stack, guard));
     }
 
     #[test]
@@ -99,7 +104,7 @@ mod queue {
 
     fn explore(before: Vec<QueueOperation>, threads: Vec<Vec<QueueOperation>>) {
         let program = Program::<SequentialQueue> { before, threads, after: vec![Pop, Pop, Pop] };
-        program.explore(Queue::new, |operation, queue, guard| operation.call(queue, guard));
+        program.explore(3, Queue::new, |operation, queue, guard| operation.call(queue, guard));
     }
 
     #[test]
@@ -133,8 +138,10 @@ mod map {
     use super::{MapOperation::*, *};
 
     fn explore(before: Vec<MapOperation>, threads: Vec<Vec<MapOperation>>) {
+        // A search takes many steps.
+        let preemptions = if threads.iter().map(Vec::len).sum::<usize>() == 2 { 3 } else { 2 };
         let program = Program::<SequentialMap> { before, threads, after: vec![Get(1), Get(2), Get(3)] };
-        program.explore(Map::new, |operation, map, guard| operation.call(map, guard));
+        program.explore(preemptions, Map::new, |operation, map, guard| operation.call(map, guard));
     }
 
     #[test]
@@ -211,8 +218,9 @@ mod map {
     /// An iteration sees what stays from beginning to end, once and in order, and of the rest what may have been there.
     #[test]
     fn iteration_beside_remove_and_insert() {
+        static SEEN: Mutex<BTreeSet<Vec<u32>>> = Mutex::new(BTreeSet::new());
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(5);
+        model.preemption_bound = Some(2);
         model.check(|| {
             let map = Arc::new(Map::new());
             let insert = |map: &Map<u32, u32>, key| Insert(key, 10 * key, 0).call(map, &pin());
@@ -235,6 +243,9 @@ mod map {
             other.join().unwrap();
             let left: Vec<_> = map.iter(&guard).map(|(&key, _)| key).collect();
             assert_eq!(left, [3, 4]);
+            SEEN.lock().unwrap().insert(seen.into_iter().map(|(key, _)| key).collect());
         });
+        let all = [&[1, 2, 4][..], &[1, 4], &[2, 4], &[3, 4], &[4]];
+        assert!(SEEN.lock().unwrap().iter().eq(all), "{:?}", SEEN.lock().unwrap());
     }
 }
