@@ -28,10 +28,9 @@ pub(crate) fn run() {
     queue();
     map();
     let done = graphgc::collect();
-    let stats = graphgc::stats();
-    println!("collector: {} cycles, {} objects freed", stats.cycles, stats.freed_objects);
-    println!("           longest stop {:?}", stats.s1_longest.max(stats.s2_longest));
     assert_eq!(done.outcome, graphgc::Outcome::Settled);
+    let stats = graphgc::stats();
+    println!("collector: {} cycles, {} objects freed, {} left", stats.cycles, stats.freed_objects, stats.live_objects);
 }
 
 /// Runs `work` on all threads at once, each with its number; how long it took, and the sum of what they gave back.
