@@ -102,13 +102,13 @@ fn write_and_iterate(
     let writers = AtomicU64::new(THREADS - 1);
     (0..KEYS).step_by(STRIDE as usize).for_each(&insert);
     let write = |thread| {
+        let _ends = Ending(&writers);
         let key = |turn: u64| (turn * STRIDE + thread) % KEYS;
         for turn in 0..EACH {
             insert(key(turn));
             assert!(turn < BEHIND || remove(key(turn - BEHIND)), "nobody else removes this key");
         }
         (EACH - BEHIND..EACH).for_each(|turn| assert!(remove(key(turn)), "nobody else removes this key"));
-        writers.fetch_sub(1, Relaxed);
     };
     at_once(|thread| {
         if thread > 0 {
@@ -117,6 +117,15 @@ fn write_and_iterate(
         }
         repeat_with(&iterate).take_while(|()| writers.load(Relaxed) > 0).count() as u64
     })
+}
+
+/// One less when it goes, also if its thread panics: the others would wait.
+struct Ending<'a>(&'a AtomicU64);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Keys rise, and none that is there all the time is missing.

@@ -4,7 +4,7 @@
 //! objects stay while somebody can look at them is the collector's promise, which other models check. So a `Gc` is a plain reference,
 //! and a cell is an atomic number, together with a list of the objects that it has held, by number.
 //!
-//! Loom remembers of each atomic the last access only. So it overlooks that a load by one thread and an exchange by another could
+//! Loom 0.7 remembers of each atomic the last access only (its issues 166 and 392). So it overlooks that a load by one thread and an exchange by another could
 //! come in the other order, if the second thread has itself loaded in between, as nearly all lock-free code does before an exchange. Therefore each
 //! access begins with one to [`TURN`], which orders nothing, but whose accesses all depend on each other: between any two of them loom
 //! tries to switch.

@@ -15,6 +15,7 @@ use std::{
         },
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 pub(crate) const THREADS: usize = 4;
@@ -75,6 +76,15 @@ pub(crate) fn at_once<R: Send>(work: impl Fn(usize) -> R + Sync) -> Vec<R> {
         let threads: Vec<_> = (0..THREADS).map(|number| scope.spawn(move || work(number))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+/// One less when it goes, also if its thread panics: the others would wait.
+pub(crate) struct Ending<'a>(pub(crate) &'a AtomicUsize);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Tests a structure in the heap, where its edges are claimed, and one outside, where they are counted. When it is gone its values must be.
@@ -220,10 +230,20 @@ pub(crate) fn check_histories<S, T>(
 /// Waits for the others without sleeping, since they would be done before this thread is awake.
 fn meet(arrived: &AtomicUsize, all: usize) {
     arrived.fetch_add(1, AcqRel);
-    for turn in 1_u32.. {
-        if arrived.load(Acquire) >= all {
-            break;
+    wait_for(|| (arrived.load(Acquire) >= all).then_some(()));
+}
+
+/// Waits for what another thread does, though not for ever.
+pub(crate) fn wait_for<R>(mut look: impl FnMut() -> Option<R>) -> R {
+    let begun = Instant::now();
+    loop {
+        for _ in 0..64 {
+            if let Some(it) = look() {
+                return it;
+            }
+            hint::spin_loop();
         }
-        if turn.is_multiple_of(64) { thread::yield_now() } else { hint::spin_loop() }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing comes");
+        thread::yield_now();
     }
 }

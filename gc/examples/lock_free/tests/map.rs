@@ -1,7 +1,7 @@
 //! The map under load.
 
 use super::{
-    load::{Alone, Census, Random, THREADS, Value, at_once, both_homes, check_histories, fewer_if_sanitized},
+    load::{Alone, Census, Ending, Random, THREADS, Value, at_once, both_homes, check_histories, fewer_if_sanitized},
     specifications::{MapOperation, SequentialMap},
 };
 use crate::{
@@ -90,6 +90,7 @@ fn iterations_see_what_stays_and_nothing_that_never_was() {
         }
         let writers = AtomicUsize::new(2);
         let write = |writer: usize| {
+            let _ends = Ending(&writers);
             let mut random = Random::new(writer);
             for turn in 0..TURNS {
                 let [inserted, removed] =
@@ -97,7 +98,6 @@ fn iterations_see_what_stays_and_nothing_that_never_was() {
                 map.insert(inserted, census.value(lasting + writer * TURNS + turn), &pin());
                 map.remove(&removed, &pin());
             }
-            writers.fetch_sub(1, Relaxed);
         };
         let iterate = || {
             let mut random = Random::new(9);

@@ -1,14 +1,13 @@
 //! The queue under load.
 
 use super::{
-    load::{Alone, Census, Random, THREADS, Value, at_once, both_homes, check_histories, fewer_if_sanitized},
+    load::{Alone, Census, Random, THREADS, Value, at_once, both_homes, check_histories, fewer_if_sanitized, wait_for},
     specifications::{QueueOperation, SequentialQueue},
 };
 use crate::{
     heap::{Gc, Local, pin},
     queue::Queue,
 };
-use std::thread;
 
 #[test]
 fn histories_are_linearizable() {
@@ -37,7 +36,7 @@ fn every_value_comes_out_once_in_its_producers_order() {
         let consume = || {
             let mut last = [None; PRODUCERS];
             for _ in 0..EACH {
-                let number = pop_or_wait(queue);
+                let number = wait_for(|| queue.pop(&pin()).map(|value| value.number));
                 census.meet(number);
                 let before = last[number / EACH].replace(number);
                 assert!(before < Some(number), "{number} came out after {before:?}");
@@ -50,15 +49,6 @@ fn every_value_comes_out_once_in_its_producers_order() {
         census.assert_left(0);
         census
     });
-}
-
-fn pop_or_wait(queue: &Queue<Value>) -> usize {
-    loop {
-        if let Some(value) = queue.pop(&pin()) {
-            return value.number;
-        }
-        thread::yield_now();
-    }
 }
 
 /// Neither does the dummy keep the last value, nor a value those that were pushed after it.
