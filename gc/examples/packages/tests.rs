@@ -114,8 +114,8 @@ fn known_facts() {
     }
 }
 
-/// Packages that are kept alone, each in a graph of its own. ThreadSanitizer has more to find in the tests with several threads.
-const SINGLE: usize = if cfg!(graphgc_tsan) { 10 } else { 200 };
+/// Packages that are kept alone, each in a graph of its own. Sanitizers have more to find in the other tests.
+const SINGLE: usize = if cfg!(any(graphgc_tsan, graphgc_asan)) { 10 } else { 200 };
 
 #[test]
 fn two_hundred_single_packages() {
