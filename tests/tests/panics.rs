@@ -3,39 +3,23 @@
 use graphgc::{Gc, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, Outcome, RefMut, Trace, collect, stats};
 use graphgc_tests::{
     heap::{alone, settle},
+    panics::{panic_quietly, panics_quietly},
     payload::{Leaf, corrupt_drops, drops_of, new_id},
     process::wait_until,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, Once,
+        Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     thread,
 };
 
-const EXPECTED: &str = "expected by the test";
-
-/// Panics with a message that is not shown. Pretends to return what is asked for, so that the code around it is as usual.
-fn panic_quietly<T>() -> T {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&EXPECTED) {
-                usual(info);
-            }
-        }));
-    });
-    std::panic::panic_any(EXPECTED)
-}
-
 #[track_caller]
 fn panics<R>(body: impl FnOnce() -> R) {
-    let panic = catch_unwind(AssertUnwindSafe(body)).err().expect("a panic");
-    assert_eq!(panic.downcast_ref::<&str>(), Some(&EXPECTED));
+    assert!(panics_quietly(body), "a panic");
 }
 
 static PANICKED: AtomicUsize = AtomicUsize::new(0);

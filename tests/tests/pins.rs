@@ -21,13 +21,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A node that is made in a pinned scope.
-fn alloc(guard: &Guard, next: Option<Local<'_, Node>>) -> u32 {
-    let local = guard.alloc(Node { leaf: Leaf::new(new_id()), next: None.into(), more: vec![].into(), skipped: None });
-    local.next.store(next, guard);
-    local.leaf.check()
-}
-
 #[test]
 fn what_is_loaded_stays_until_the_guard_is_dropped() {
     let _alone = alone();
@@ -52,7 +45,7 @@ fn what_is_loaded_stays_until_the_guard_is_dropped() {
 fn what_is_made_in_the_scope_and_stored_nowhere_goes_with_it() {
     let _alone = alone();
     let guard = pin();
-    let id = alloc(&guard, None);
+    let id = alloc_node(&guard, None).leaf.check();
     let kept = guard.alloc(GcCell::new(Some(node(None))));
     let inner = kept.load(&guard).unwrap().leaf.check();
     let kept = kept.to_gc();
@@ -406,6 +399,7 @@ fn what_a_pin_has_kept_from_the_snapshot_is_stored_in_passed_objects() {
     assert_eq!(corrupt_drops(), 0);
 }
 
+/// A node that is made in a pinned scope.
 fn alloc_node<'g>(guard: &'g Guard, next: Option<Local<'_, Node>>) -> Local<'g, Node> {
     let new = Node { leaf: Leaf::new(new_id()), next: None.into(), more: vec![].into(), skipped: None };
     let local = guard.alloc(new);

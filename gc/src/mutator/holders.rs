@@ -91,7 +91,7 @@ impl Holder {
         }
     }
 
-    /// The only guard of the thread has been pinned anew; says whether it was the only one.
+    /// A guard has been pinned anew, which is another outermost one if the thread has no other.
     #[inline]
     pub(crate) fn repin(&self) {
         if self.depth.load(Ordering::Relaxed) == 1 {

@@ -13,7 +13,7 @@ use crate::{
     random::{Random, seeds},
 };
 use std::{
-    fmt, fs,
+    fmt, fs, mem,
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
@@ -33,7 +33,7 @@ const SEED: &str = "GRAPHGC_SEED";
 /// The longest that a program may take.
 const LIMIT: Duration = Duration::from_secs(600);
 /// The longest that shrinking may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A case whose operations are still bytes.
 #[derive(Clone)]
@@ -303,9 +303,10 @@ impl Shrinker<'_> {
 
     fn shrink(&mut self) {
         self.truncate();
-        self.simplify_settings();
         loop {
             let before = self.best.len();
+            // Again in each round: a long program may fail for another reason, which needs what the smallest does not.
+            self.simplify_settings();
             self.leave_out();
             let simplified = self.simplify();
             if Instant::now() >= self.end || (self.best.len() == before && !simplified) {
@@ -330,9 +331,17 @@ impl Shrinker<'_> {
     }
 
     fn simplify_settings(&mut self) {
-        self.try_out(Raw { churn: false, ..self.best.clone() });
-        self.try_out(Raw { loaded: false, ..self.best.clone() });
-        self.try_out(Raw { workers: 1, ..self.best.clone() });
+        let settings: [fn(&mut Raw) -> bool; 3] = [
+            |raw| mem::take(&mut raw.churn),
+            |raw| mem::take(&mut raw.loaded),
+            |raw| mem::replace(&mut raw.workers, 1) > 1,
+        ];
+        for simplify in settings {
+            let mut simpler = self.best.clone();
+            if simplify(&mut simpler) {
+                self.try_out(simpler);
+            }
+        }
     }
 
     /// Leaves out operations, half of them at first, single ones at last.
