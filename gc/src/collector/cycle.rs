@@ -27,10 +27,6 @@ use std::time::{Duration, Instant};
 const SLICE: usize = 256 << 10;
 /// The longest sleep between two looks at what the end of marking waits for.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
-/// Free runs go back to the OS after this many cycles (or periods without one) of idleness.
-const IDLE_TICKS: u32 = 2;
-/// Most pages given back at a time.
-const MOST_SCAVENGED: usize = (64 << 20) / crate::heap::arena::PAGE_SIZE;
 
 /// Runs one whole cycle. Everything is swept when it begins and when it returns; drops may still be under way.
 pub(crate) fn run(config: &Config) {
@@ -44,7 +40,6 @@ pub(crate) fn run(config: &Config) {
     TOTALS.marking_took(marking.elapsed(), roots);
     sweep::sweep_all(HEAP.cycle());
     TOTALS.sweeping_took(sweeping.elapsed());
-    HEAP.pages.scavenge(IDLE_TICKS, MOST_SCAVENGED);
 }
 
 /// S1.

@@ -7,7 +7,7 @@
 use super::{cycle, dropper::DROPPER, grey::GREY, mark::Marker, pacer::PACER};
 use crate::{
     config::{self, Config},
-    heap::HEAP,
+    heap::{HEAP, arena::PAGE_SIZE},
     mutator::{
         gate,
         record::{Record, WORLD},
@@ -182,10 +182,12 @@ impl Worker {
 
     fn run(&self, config: &'static Config) {
         let mut allocated = 0;
+        let mut scavenger = Scavenger::new();
         loop {
             self.run_errands();
-            self.wait_until_due(config, &mut allocated);
+            self.wait_until_due(config, &mut allocated, &mut scavenger);
             cycle::run(config);
+            scavenger.after_cycle();
             let mut state = lock_std(&self.state);
             state.completed = state.begun;
             TOTALS.cycle_ended();
@@ -194,9 +196,10 @@ impl Worker {
     }
 
     /// Sleeps until a cycle is asked for or the timer says so; then it has begun.
-    fn wait_until_due(&self, config: &Config, allocated: &mut u64) {
+    fn wait_until_due(&self, config: &Config, allocated: &mut u64, scavenger: &mut Scavenger) {
         let mut state = lock_std(&self.state);
-        let mut next = Instant::now().checked_add(config.period);
+        let begun = Instant::now();
+        let mut next = begun.checked_add(config.period);
         while state.requested <= state.begun {
             if !state.errands.is_empty() {
                 drop(state);
@@ -210,15 +213,65 @@ impl Worker {
                 if HEAP.account.total_bytes() != *allocated {
                     break;
                 }
-                HEAP.pages.scavenge(0, usize::MAX);
                 next = now.checked_add(config.period);
                 continue;
             }
-            state = wait_timeout(&self.asked, state, left);
+            let Some(idle) = scavenger.pause(now.saturating_duration_since(begun)) else {
+                drop(state);
+                scavenger.idle();
+                state = lock_std(&self.state);
+                continue;
+            };
+            state = wait_timeout(&self.asked, state, left.min(idle));
         }
         *allocated = HEAP.account.total_bytes();
         state.begun += 1;
         self.requested.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Gives free pages back to the OS: not at the pace of cycles, which may follow each other within milliseconds and use again what the one
+/// before has freed, but at that of the clock.
+struct Scavenger {
+    ticked: Instant,
+    /// No cycle has been since all was given back.
+    done: bool,
+}
+
+impl Scavenger {
+    /// The least time between two ticks of the page heap's clock.
+    const TICK: Duration = Duration::from_millis(500);
+    /// Ticks that a free run is kept for.
+    const IDLE_TICKS: u32 = 2;
+    /// Most pages given back beside a program that allocates.
+    const MOST: usize = (64 << 20) / PAGE_SIZE;
+    /// Without a cycle for so long, everything is given back.
+    const QUIET: Duration = Duration::from_secs(1);
+
+    fn new() -> Self {
+        Scavenger { ticked: Instant::now(), done: true }
+    }
+
+    fn after_cycle(&mut self) {
+        self.done = false;
+        let now = Instant::now();
+        if now.saturating_duration_since(self.ticked) >= Self::TICK {
+            self.ticked = now;
+            HEAP.pages.scavenge(Self::IDLE_TICKS, Self::MOST);
+        }
+    }
+
+    /// How long to wait, after waiting for `waited`, before everything is given back; `None` if now.
+    fn pause(&self, waited: Duration) -> Option<Duration> {
+        if self.done {
+            return Some(Duration::MAX);
+        }
+        Self::QUIET.checked_sub(waited).filter(|left| !left.is_zero())
+    }
+
+    fn idle(&mut self) {
+        self.done = true;
+        HEAP.pages.scavenge(0, usize::MAX);
     }
 }
 
