@@ -38,6 +38,13 @@ impl Reading {
     pub(crate) fn object(self) -> Option<Object> {
         NonNull::new(self.0.map_addr(|a| a & !COUNTED)).map(Object::new)
     }
+
+    /// Out of line, or the compiler would mask in both cases instead of branching.
+    #[cold]
+    #[inline(never)]
+    fn object_of_counted(self) -> Option<Object> {
+        self.object()
+    }
 }
 
 impl EdgeWord {
@@ -57,8 +64,10 @@ impl EdgeWord {
     #[inline]
     pub(crate) fn target(&self) -> Option<Object> {
         let word = self.0.load(Ordering::Acquire);
-        let header = if word.addr() & COUNTED == 0 { word } else { word.wrapping_byte_sub(COUNTED) };
-        NonNull::new(header).map(Object::new)
+        if word.addr() & COUNTED != 0 {
+            return Reading(word).object_of_counted();
+        }
+        NonNull::new(word).map(Object::new)
     }
 
     /// Puts `object` in, in a cell whose content is claimed and which nobody can claim or release now: that takes marking, or
