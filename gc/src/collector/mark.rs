@@ -201,7 +201,8 @@ impl Marker {
         if unsafe { set_mark(object, self.parity) } {
             // SAFETY: as above; who could lead us here saw the header written.
             let facts = facts.unwrap_or_else(|| unsafe { SlotFacts::of_object(object) });
-            self.marked_bytes += facts.bytes as usize;
+            // SAFETY: as above.
+            self.marked_bytes += unsafe { facts.slot_bytes(object) };
             self.marked_objects += 1;
             if facts.scan {
                 self.push(object);

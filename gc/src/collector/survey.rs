@@ -177,5 +177,5 @@ pub(crate) fn begins_slot(span: &Span, address: usize) -> bool {
 pub(crate) unsafe fn type_in(span: &Span, object: Object) -> Option<&'static TypeInfo> {
     // SAFETY: by contract.
     let info = unsafe { TypeInfo::of_written(object)? };
-    (info.kind == span.kind() && crate::trace::type_info::class_for(info.layout) == span.class()).then_some(info)
+    info.fits(span).then_some(info)
 }

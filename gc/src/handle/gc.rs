@@ -16,7 +16,14 @@ use crate::{
     observe::stats::TOTALS,
     trace::{Trace, Tracer, facts::Handle},
 };
-use std::{alloc::Layout, fmt, marker::PhantomData, mem::align_of_val, ops::Deref, ptr::NonNull};
+use std::{
+    alloc::Layout,
+    fmt,
+    marker::PhantomData,
+    mem::{ManuallyDrop, align_of_val},
+    ops::Deref,
+    ptr::NonNull,
+};
 
 /// A garbage-collected pointer, used like `Arc`: clone it, dereference it, send it to other threads if `T` is `Send + Sync`.
 ///
@@ -29,6 +36,9 @@ use std::{alloc::Layout, fmt, marker::PhantomData, mem::align_of_val, ops::Deref
 ///
 /// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. Clone and drop cost
 /// one atomic addition each, as with `Arc`.
+///
+/// Targets without a size take two words: `Gc<dyn Trait>`, made by [`unsize`](Gc::unsize), and `Gc<[T]>` and `Gc<str>`, made by `Gc::from` or
+/// by collecting an iterator.
 ///
 /// ```
 /// use graphgc::{Gc, GcCell, Trace};
@@ -56,11 +66,16 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<T> {}
 /// The operating system refused memory for an object; gives the value back.
 pub struct AllocError<T> {
     value: T,
+    bytes: usize,
 }
 
 impl<T> AllocError<T> {
     pub(crate) fn new(value: T) -> Self {
-        AllocError { value }
+        AllocError::of_bytes(value, size_of::<T>())
+    }
+
+    pub(crate) fn of_bytes(value: T, bytes: usize) -> Self {
+        AllocError { value, bytes }
     }
 
     /// The value that could not be moved into the heap, as it was.
@@ -77,7 +92,7 @@ impl<T> fmt::Debug for AllocError<T> {
 
 impl<T> fmt::Display for AllocError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the operating system refused memory for {} bytes", size_of::<T>())
+        write!(f, "the operating system refused memory for {} bytes", self.bytes)
     }
 }
 
@@ -153,6 +168,12 @@ impl<T: ?Sized> Gc<T> {
     #[inline]
     pub(crate) unsafe fn from_payload(payload: NonNull<T>) -> Self {
         Gc { payload, share: PhantomData }
+    }
+
+    /// The payload. The handle's count becomes the caller's.
+    #[inline]
+    pub(crate) fn into_payload(this: Self) -> NonNull<T> {
+        ManuallyDrop::new(this).payload
     }
 
     /// Whether two handles lead to the same object.

@@ -10,25 +10,25 @@ use super::{
     poison,
     span::Span,
 };
-use std::{alloc::Layout, ptr::NonNull};
+use std::ptr::NonNull;
 
 impl Heap {
-    /// A span with one allocated slot for header and payload of `layout`, `None` if the OS refuses.
+    /// A span with one allocated slot of `object_size` bytes, for header and payload of alignment `align`; `None` if the OS refuses.
     ///
     /// `prepare` writes the header before anyone else can find the span.
     pub(crate) fn allocate_large(
         &'static self,
-        layout: Layout,
         object_size: usize,
+        align: usize,
         kind: Kind,
         black: bool,
         prepare: impl FnOnce(NonNull<u8>),
     ) -> Option<Object> {
         // A page-aligned start serves alignments up to a page; beyond that, room to move up to the next boundary.
-        let slack = if layout.align() > PAGE_SIZE { layout.align() } else { 0 };
+        let slack = if align > PAGE_SIZE { align } else { 0 };
         let pages = object_size.checked_add(slack)?.div_ceil(PAGE_SIZE);
         let span = self.allocate_pages(pages)?;
-        let first = span.start().addr().next_multiple_of(layout.align());
+        let first = span.start().addr().next_multiple_of(align);
         span.format(0, kind, first, object_size, 1, self.cycle());
         poison::poison_around(span, object_size);
         prepare(NonNull::new(span.first_slot())?);

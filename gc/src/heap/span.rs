@@ -15,7 +15,7 @@
 //! span's allocation bits, the other bitmap takes the next cycle's marks. Whoever moves `swept` from *n − 1* to the
 //! in-between value owns the span while sweeping it.
 
-use super::{arena::Arena, kind::Kind};
+use super::{arena::Arena, header::Object, kind::Kind};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 /// What a record describes. Page-heap lock, except that the owner of a span in use may read it.
@@ -87,6 +87,24 @@ pub(crate) struct Span {
 const SWEEPING: u32 = 1 << 31;
 
 impl Span {
+    /// The span that the object lies in.
+    ///
+    /// # Safety
+    /// The object is allocated for as long as the reference is used.
+    #[inline]
+    pub(crate) unsafe fn of<'a>(object: Object) -> &'a Span {
+        // SAFETY: an allocated object lies in a mapped arena, its header in the arena's first 64 MiB.
+        unsafe { &*Arena::containing(object.as_ptr().cast()) }.span_of_page(Arena::page_of(object.address()))
+    }
+
+    /// Where the slot of the object ends: that of a large one with the pages of its span.
+    pub(crate) fn end_of_slot(&self, object: Object) -> *mut u8 {
+        match self.class() {
+            0 => self.start().wrapping_add(self.pages() * super::arena::PAGE_SIZE),
+            _ => object.as_ptr().cast::<u8>().wrapping_add(self.slot_size()),
+        }
+    }
+
     pub(crate) fn arena(&self) -> &Arena {
         let address = Arena::containing(std::ptr::from_ref(self).cast()).addr();
         // SAFETY: a record lies in the head of its arena, whose whole reservation `os::reserve` exposed.

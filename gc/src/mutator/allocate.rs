@@ -5,7 +5,13 @@
 //! is then shaded), then the value, then the claims, and only at the end is the object counted and logged.
 //! Until then nobody knows of it: the marker never sees it, and S2 waits for the pin.
 //!
+//! A slice is born in the same way (`slices`); the size of its slot is computed at run time.
+//!
 //! An object may also be born for a pinned scope (`Guard::alloc`): with count 0, not logged, kept by the user's pin alone.
+
+mod slices;
+
+pub(crate) use slices::{SliceRefused, allocate_slice};
 
 use super::{Operation, pin};
 use crate::{
@@ -24,7 +30,7 @@ use crate::{
         type_info::{Describe, encode, facts, object_size},
     },
 };
-use std::{alloc::Layout, ptr::NonNull};
+use std::ptr::NonNull;
 
 /// Larger values are moved outside any operation.
 const LARGEST_MOVE: usize = 4096;
@@ -113,7 +119,8 @@ fn find_slot(span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfM
 fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let pin = pin::pin();
     let code = encode(Describe::<T>::INFO);
-    let Ok(object) = allocate_slot(Describe::<T>::LAYOUT, Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
+    let size = const { object_size(Describe::<T>::LAYOUT) };
+    let Ok(object) = allocate_slot(size, align_of::<T>(), Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
         return Err(value);
     };
     // SAFETY: the slot is ours and of the class for this layout; the pin keeps it.
@@ -131,15 +138,15 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     drop(pin);
     if Describe::<T>::CLASS == 0 {
         // Only now: it may wait for the marker, which may wait for the pin.
-        collector::after_allocation(object_size(Describe::<T>::LAYOUT));
+        collector::after_allocation(size);
     }
     Ok(object)
 }
 
-/// A slot with a header of count 0, not logged: the caller's pin protects it.
-fn allocate_slot(layout: Layout, class: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
+/// A slot of `size` bytes with a header of count 0, not logged: the caller's pin protects it.
+fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
     if class == 0 {
-        return allocate_large(layout, kind, code);
+        return allocate_large(size, align, kind, code);
     }
     let slot = find_slot(span_class(class, kind), class, kind)?;
     // SAFETY: the slot is free, ours, and has room for a header.
@@ -151,10 +158,10 @@ fn allocate_slot(layout: Layout, class: usize, kind: Kind, code: u32) -> Result<
     Ok(object)
 }
 
-fn allocate_large(layout: Layout, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
-    collector::before_large(object_size(layout));
+fn allocate_large(size: usize, align: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
+    collector::before_large(size);
     let operation = Operation::try_enter()?;
-    let object = HEAP.allocate_large(layout, object_size(layout), kind, operation.phase.is_marking(), |slot| {
+    let object = HEAP.allocate_large(size, align, kind, operation.phase.is_marking(), |slot| {
         // SAFETY: the span is ours alone and starts with this slot.
         unsafe { fill(slot, 0, code) };
     });

@@ -55,9 +55,8 @@ unsafe fn object_of<T>(payload: *const T) -> (Object, &'static Span) {
     let payload = NonNull::new(payload.cast_mut()).expect("an object's payload").cast();
     // SAFETY: by contract.
     let object = unsafe { Object::of_payload(payload, align_of::<T>()) };
-    // SAFETY: an object lies in an arena.
-    let arena = unsafe { &*Arena::containing(object.as_ptr().cast()) };
-    (object, arena.span_of_page(Arena::page_of(object.address())))
+    // SAFETY: by contract.
+    (object, unsafe { Span::of(object) })
 }
 
 /// Changes an object's word of root count and flag as `change` says: the flag is the lowest bit.

@@ -9,6 +9,7 @@ mod impls;
 pub(crate) mod no_handles;
 #[doc(hidden)]
 pub mod private;
+pub(crate) mod slices;
 pub(crate) mod tracer;
 pub(crate) mod type_info;
 

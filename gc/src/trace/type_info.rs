@@ -3,26 +3,36 @@
 //! A header has four bytes for the type. Descriptors are constants of the program's image, so the distance from an anchor
 //! in the same image, in units of eight bytes, names almost every one of them: no table, no registration, one addition to decode. A
 //! descriptor that lies further away (a type from a dynamically loaded library) gets a row in a table.
+//!
+//! The size of a slot is part of the description, but for slices (see `trace::slices`): there the span knows.
 
 use super::{Facts, Info, Trace, Tracer};
 use crate::heap::{
     header::{Object, payload_offset},
     kind::Kind,
     size_class,
+    span::Span,
 };
 use std::{alloc::Layout, ptr::NonNull};
 
 /// What the collector knows of a type at run time.
 #[repr(C, align(8))]
 pub(crate) struct TypeInfo {
-    trace: unsafe fn(NonNull<u8>, &mut Tracer<'_>),
-    drop_swept: unsafe fn(NonNull<u8>),
-    pub(crate) layout: Layout,
-    /// Bytes of the slot that an object of this type takes.
-    pub(crate) slot_bytes: u32,
+    pub(super) trace: unsafe fn(Object, &mut Tracer<'_>),
+    pub(super) drop_swept: unsafe fn(Object),
+    pub(super) slot: SlotShape,
     pub(crate) kind: Kind,
     /// A function, since names are no constants.
-    name: fn() -> &'static str,
+    pub(super) name: fn() -> &'static str,
+}
+
+/// What is known of the slots of a type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SlotShape {
+    /// All are of this size class and take as many bytes.
+    Constant { class: usize, bytes: u32 },
+    /// Each object has a slot for its own length.
+    BySpan,
 }
 
 /// Bytes of header and payload together.
@@ -52,15 +62,37 @@ const fn slot_bytes(layout: Layout) -> u32 {
 pub struct SlotFacts {
     /// The type can hold handles.
     pub(crate) scan: bool,
-    /// Bytes of a slot.
-    pub(crate) bytes: u32,
+    /// Bytes of a slot, [`BY_SPAN`](Self::BY_SPAN) if only the object's span knows.
+    bytes: u32,
 }
 
 impl SlotFacts {
+    /// No slot is of this size.
+    const BY_SPAN: u32 = 0;
+
     /// The facts of `T`'s slots.
     #[inline]
     pub const fn of<T: Trace>() -> Self {
         SlotFacts { scan: Describe::<T>::KIND.scan, bytes: Describe::<T>::SLOT_BYTES }
+    }
+
+    /// The facts of a slice of `T`, in whatever slot.
+    #[inline]
+    pub(crate) const fn of_slice<T: Trace>() -> Self {
+        SlotFacts { scan: Describe::<T>::KIND.scan, bytes: Self::BY_SPAN }
+    }
+
+    /// Bytes of the object's slot.
+    ///
+    /// # Safety
+    /// The object is allocated, and these are the facts of its type.
+    #[inline]
+    pub(crate) unsafe fn slot_bytes(self, object: Object) -> usize {
+        match self.bytes {
+            // SAFETY: by contract.
+            Self::BY_SPAN => unsafe { Span::of(object) }.object_bytes(),
+            bytes => bytes as usize,
+        }
     }
 
     /// The facts that the object's own header leads to.
@@ -70,7 +102,11 @@ impl SlotFacts {
     pub(crate) unsafe fn of_object(object: Object) -> Self {
         // SAFETY: by contract.
         let info = unsafe { TypeInfo::of(object) };
-        SlotFacts { scan: info.kind.scan, bytes: info.slot_bytes }
+        let bytes = match info.slot {
+            SlotShape::Constant { bytes, .. } => bytes,
+            SlotShape::BySpan => Self::BY_SPAN,
+        };
+        SlotFacts { scan: info.kind.scan, bytes }
     }
 }
 
@@ -90,25 +126,31 @@ impl<T: Trace> Describe<T> {
     pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
         trace: trace_erased::<T>,
         drop_swept: drop_erased::<T>,
-        layout: Self::LAYOUT,
-        slot_bytes: Self::SLOT_BYTES,
+        slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
         kind: Self::KIND,
         name: std::any::type_name::<T>,
     };
 }
 
 /// # Safety
-/// `payload` is a live `T`.
-unsafe fn trace_erased<T: Trace>(payload: NonNull<u8>, tracer: &mut Tracer<'_>) {
+/// The object's payload is a live `T`.
+unsafe fn trace_erased<T: Trace>(object: Object, tracer: &mut Tracer<'_>) {
     // SAFETY: by contract; a traced value may be shared with the marker at any time (contract of `Trace`).
-    unsafe { payload.cast::<T>().as_ref() }.trace(tracer);
+    unsafe { payload_of::<T>(object).as_ref() }.trace(tracer);
 }
 
 /// # Safety
-/// `payload` is a dead `T` that nothing else reaches; it is gone afterwards.
-unsafe fn drop_erased<T: Trace>(payload: NonNull<u8>) {
+/// The object's payload is a dead `T` that nothing else reaches; it is gone afterwards.
+unsafe fn drop_erased<T: Trace>(object: Object) {
     // SAFETY: by contract the reference is unique and the value is not used again.
-    unsafe { payload.cast::<T>().as_mut().drop_swept() };
+    unsafe { payload_of::<T>(object).as_mut().drop_swept() };
+}
+
+/// # Safety
+/// The object is allocated and of type `T`.
+unsafe fn payload_of<T>(object: Object) -> NonNull<T> {
+    // SAFETY: by contract.
+    unsafe { object.payload(align_of::<T>()).cast() }
 }
 
 impl TypeInfo {
@@ -143,7 +185,7 @@ impl TypeInfo {
     #[inline]
     pub(crate) unsafe fn trace(&self, object: Object, tracer: &mut Tracer<'_>) {
         // SAFETY: by contract.
-        unsafe { (self.trace)(object.payload(self.layout.align()), tracer) };
+        unsafe { (self.trace)(object, tracer) };
     }
 
     /// Drops a dead object of this type.
@@ -152,7 +194,16 @@ impl TypeInfo {
     /// As for [`Trace::drop_swept`].
     pub(crate) unsafe fn drop_swept(&self, object: Object) {
         // SAFETY: by contract.
-        unsafe { (self.drop_swept)(object.payload(self.layout.align())) };
+        unsafe { (self.drop_swept)(object) };
+    }
+
+    /// Whether objects of this type can lie in a span of this class and kind.
+    pub(crate) fn fits(&self, span: &Span) -> bool {
+        let class = match self.slot {
+            SlotShape::Constant { class, .. } => class,
+            SlotShape::BySpan => span.class(),
+        };
+        self.kind == span.kind() && class == span.class()
     }
 }
 
@@ -246,6 +297,6 @@ mod tests {
         for info in [Describe::<u8>::INFO, Describe::<String>::INFO, Describe::<[u64; 9]>::INFO] {
             assert!(std::ptr::eq(decode(encode(info)), info));
         }
-        assert_eq!(decode(encode(Describe::<u16>::INFO)).layout, Layout::new::<u16>());
+        assert_eq!(decode(encode(Describe::<u16>::INFO)).name(), "u16");
     }
 }

@@ -1,7 +1,10 @@
 //! Types that hold their parts inline: enums, tuples, arrays, slices, ranges and wrappers.
 
 use super::{NoHandles, Trace, Tracer, drop_part, needs_drop_swept, scans, sized, trace_part};
-use crate::trace::facts::{Both, Either, Times};
+use crate::trace::{
+    SlotFacts,
+    facts::{Both, Either, Times},
+};
 use std::{
     cmp::Reverse,
     mem::ManuallyDrop,
@@ -110,6 +113,11 @@ impl<T: NoHandles> NoHandles for RangeInclusive<T> {}
 
 // SAFETY: every element is passed to its own `Trace`.
 unsafe impl<T: Trace> Trace for [T] {
+    #[inline]
+    fn slot_facts(&self) -> Option<SlotFacts> {
+        Some(SlotFacts::of_slice::<T>())
+    }
+
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         if const { scans::<T>() } {

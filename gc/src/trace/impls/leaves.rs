@@ -1,6 +1,7 @@
 //! Types without handles.
 
-use super::leaf;
+use super::{NoHandles, Trace, Tracer, leaf};
+use crate::trace::SlotFacts;
 use std::{
     alloc::Layout,
     any::TypeId,
@@ -46,7 +47,23 @@ plain_leaf!(atomic::AtomicUsize, atomic::AtomicIsize);
 leaf!({T: 'static} atomic::AtomicPtr<T>);
 
 leaf!(owned String, PathBuf, OsString, CString);
-leaf!(unsized str, Path, OsStr, CStr);
+leaf!(unsized Path, OsStr, CStr);
+
+// SAFETY: no handles and nothing to drop. In an object of its own it is a slice of bytes.
+unsafe impl Trace for str {
+    #[inline]
+    fn slot_facts(&self) -> Option<SlotFacts> {
+        Some(SlotFacts::of_slice::<u8>())
+    }
+
+    #[inline]
+    fn trace(&self, _: &mut Tracer<'_>) {}
+
+    #[inline]
+    unsafe fn drop_swept(&mut self) {}
+}
+
+impl NoHandles for str {}
 
 // A reference owns nothing, a type parameter that is only named neither.
 leaf! {
