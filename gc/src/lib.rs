@@ -27,6 +27,9 @@
 //! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
 //! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
 //! | `RwLock<T>` | [`GcRwLock<T>`](GcRwLock) | not poisoned by panics; the same walk for writers |
+//! | `Condvar` | [`GcCondvar`] | waits with a [`GcMutex`] |
+//! | `OnceCell<T>`, `OnceLock<T>` | [`GcOnceCell<T>`](GcOnceCell) | reading costs one load, as there |
+//! | `LazyCell<T>`, `LazyLock<T>` | [`GcLazy<T>`](GcLazy) | what the closure captures counts as roots until it has run |
 //! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
 //!
@@ -80,8 +83,9 @@ pub mod trace;
 
 pub use {
     cell::{
-        BorrowError, BorrowMutError, Edge, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard,
-        GcRwLockWriteGuard, MappedGcMutexGuard, MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard, Ref, RefMut,
+        BorrowError, BorrowMutError, Edge, GcCell, GcCondvar, GcLazy, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell,
+        GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, MappedGcMutexGuard, MappedGcRwLockReadGuard,
+        MappedGcRwLockWriteGuard, Ref, RefMut, WaitTimeoutResult,
     },
     collector::{Collection, Outcome, collect},
     config::{Config, ConfigError},

@@ -1,8 +1,8 @@
 //! What handles and cells are like from outside: sizes, traits, guards, and objects of unusual size and alignment.
 
 use graphgc::{
-    BorrowError, BorrowMutError, Gc, GcCell, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard,
-    GcRwLockWriteGuard, Outcome, Ref, RefMut, Trace, collect, stats,
+    BorrowError, BorrowMutError, Gc, GcCell, GcLazy, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell, GcRwLock,
+    GcRwLockReadGuard, GcRwLockWriteGuard, Outcome, Ref, RefMut, Trace, collect, stats,
 };
 use graphgc_tests::{
     heap::{alone, settle},
@@ -72,6 +72,9 @@ fn what_may_go_and_be_shared_between_threads() {
         is_sync::<GcMutexGuard<'_, u8>>();
         is_sync::<GcRwLockReadGuard<'_, u8>>();
         is_sync::<GcRwLockWriteGuard<'_, u8>>();
+        is_sync::<GcOnceCell<Gc<u8>>>();
+        is_send::<GcOnceCell<std::cell::Cell<u8>>>();
+        is_sync::<GcLazy<u8, std::cell::Cell<u8>>>();
     }
     assert_not!(
         Gc<GcRefCell<u8>>: Send,
@@ -82,6 +85,12 @@ fn what_may_go_and_be_shared_between_threads() {
         GcCell<Option<Gc<GcRefCell<u8>>>>: Send,
         GcRwLock<std::cell::Cell<u8>>: Sync,
         GcMutex<Gc<GcRefCell<u8>>>: Sync,
+        GcOnceCell<std::cell::Cell<u8>>: Sync,
+        GcOnceCell<std::rc::Rc<u8>>: Send,
+        GcOnceCell<std::sync::MutexGuard<'static, u8>>: Sync,
+        GcLazy<std::cell::Cell<u8>>: Sync,
+        GcLazy<u8, std::rc::Rc<u8>>: Sync,
+        GcLazy<u8, std::rc::Rc<u8>>: Send,
         Ref<'static, u8>: Send,
         RefMut<'static, u8>: Send,
         GcMutexGuard<'static, u8>: Send,

@@ -21,6 +21,7 @@
 
 use super::parking;
 use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless, weakened};
+use std::time::Instant;
 
 const CLAIMED: u32 = 1;
 const WRITER: u32 = 1 << 1;
@@ -33,6 +34,8 @@ const READER: u32 = 1 << 7;
 const READERS: u32 = !(READER - 1);
 /// Something keeps a new writer out.
 const HELD: u32 = WRITER | RELEASING | READERS;
+/// Something keeps a new reader that is ready to wait out.
+const BARS_READERS: u32 = WRITER | RELEASING | WRITER_QUEUED;
 
 /// Looks at a lock that is held before its thread parks.
 const SPINS: usize = 100;
@@ -85,28 +88,49 @@ impl CellLock {
         false
     }
 
-    /// Takes the lock for reading; blocks, parked, while it is held for writing or a writer queues.
+    /// Takes the lock for reading; blocks, parked, while it is held for writing or a writer queues. False if that takes until `deadline`, if
+    /// there is one.
     #[inline]
-    pub(crate) fn read(&self) {
+    pub(crate) fn read(&self, deadline: Option<Instant>) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        if seen & (WRITER | RELEASING | WRITER_QUEUED) != 0
-            || self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed).is_err()
-        {
-            self.read_slowly();
-        }
+        (seen & BARS_READERS == 0
+            && self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed).is_ok())
+            || self.read_slowly(deadline)
     }
 
     #[cold]
-    fn read_slowly(&self) {
+    fn read_slowly(&self, deadline: Option<Instant>) -> bool {
         loop {
             let seen = self.0.load(Ordering::Relaxed);
-            if seen & (WRITER | RELEASING | WRITER_QUEUED) != 0 {
-                self.park(WRITER | RELEASING | WRITER_QUEUED, 0);
+            if seen & BARS_READERS != 0 {
+                if !self.park(|now| now & BARS_READERS != 0, 0, deadline) {
+                    return self.try_read();
+                }
             } else if self.0.compare_exchange_weak(seen, add_reader(seen), Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return;
+                return true;
             }
         }
+    }
+
+    /// Whether the lock is held for reading. Then acquires what a writer did who has downgraded it.
+    #[inline]
+    pub(crate) fn is_read_held(&self) -> bool {
+        self.0.load(Ordering::Acquire) & READERS != 0
+    }
+
+    /// Blocks, parked, until the lock is not held for writing, or was not for a moment.
+    #[cold]
+    pub(crate) fn wait_for_writer(&self) {
+        if !self.spin_while(WRITER | RELEASING) {
+            self.park(|now| now & (WRITER | RELEASING) != 0, 0, None);
+        }
+    }
+
+    /// Blocks, parked, until the lock is held for reading, or may be.
+    #[cold]
+    pub(crate) fn wait_for_reader(&self) {
+        self.park(|now| now & READERS == 0, 0, None);
     }
 
     /// Gives up a lock held for reading.
@@ -184,19 +208,30 @@ impl CellLock {
 
     /// Turns a lock held for writing into one held for reading. The content stays counted.
     pub(crate) fn downgrade(&self) {
-        let before = self.0.fetch_add(READER.wrapping_sub(WRITER), Ordering::Release);
-        debug_assert!(before & (WRITER | READERS) == WRITER);
-        if before & PARKED != 0 {
+        if weakened(Mutation::DowngradeInTwoSteps) {
+            self.end_write();
+            self.read(None);
+            return;
+        }
+        let before =
+            self.0.fetch_add(READER.wrapping_sub(WRITER), unless(Mutation::DowngradeIsRelaxed, Ordering::Release));
+        debug_assert!(before & (WRITER | CLAIMED | READERS) == WRITER);
+        if before & PARKED != 0 && !weakened(Mutation::DowngradeWakesNobody) {
             self.wake();
         }
     }
 
-    /// Blocks, parked, until the lock may be free for writing.
+    /// Blocks, parked, until the lock may be free for writing. False if that takes until `deadline`, if there is one.
     #[cold]
-    pub(crate) fn wait_to_write(&self) {
-        if !self.spin_while(HELD) {
-            self.park(HELD, WRITER_QUEUED);
+    pub(crate) fn wait_to_write(&self, deadline: Option<Instant>) -> bool {
+        if self.spin_while(HELD) || self.park(|now| now & HELD != 0, WRITER_QUEUED, deadline) {
+            return true;
         }
+        if !weakened(Mutation::TimedOutWriterStaysQueued) {
+            // Nobody may queue up any more behind a writer that is gone. If there is another it will say so again.
+            self.wake();
+        }
+        false
     }
 
     /// Waits for a moment without parking. True if none of `bits` is set any more.
@@ -227,7 +262,7 @@ impl CellLock {
                 Err(now) => seen = now,
             }
         }
-        parking::park(self.marker_key(), || self.0.load(Ordering::Relaxed) & MARKER_AWAITED != 0);
+        parking::park(self.marker_key(), || self.0.load(Ordering::Relaxed) & MARKER_AWAITED != 0, || {}, None);
     }
 
     /// Lets a marker in unless the lock is write-held. Never waits.
@@ -294,22 +329,24 @@ impl CellLock {
         seen & (WRITER | CLAIMED) == WRITER | CLAIMED || seen & (RELEASING | CLAIMED) == RELEASING
     }
 
-    /// Parks until the lock is given up, if it has one of `blocking` when looked at under the queue's lock.
-    fn park(&self, blocking: u32, note: u32) {
+    /// Parks until the lock is given up or changes its state, if it is `blocked` when looked at under the queue's lock. False if `deadline` came
+    /// first.
+    fn park(&self, blocked: impl Fn(u32) -> bool, note: u32, deadline: Option<Instant>) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
-            if seen & blocking == 0 {
-                return;
+            if !blocked(seen) {
+                return true;
             }
             match self.0.compare_exchange_weak(seen, seen | PARKED | note, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => seen = now,
             }
         }
-        parking::park(self.key(), || {
+        let still_blocked = || {
             let now = self.0.load(Ordering::Relaxed);
-            now & PARKED != 0 && now & blocking != 0
-        });
+            now & PARKED != 0 && blocked(now)
+        };
+        parking::park(self.key(), still_blocked, || {}, deadline)
     }
 
     /// Wakes everyone who is parked for the lock.

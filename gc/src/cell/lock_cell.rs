@@ -1,7 +1,10 @@
 //! What the lock-type cells share: the lock, the content, and how both are traced and dropped.
 
-use super::{lock::CellLock, open};
-use crate::sync::const_fn;
+use super::{
+    lock::{Attempt, CellLock},
+    open::{Wait, open},
+};
+use crate::sync::{Mutation, const_fn, weakened};
 use crate::trace::{Trace, Tracer, type_info::facts};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
@@ -30,6 +33,17 @@ impl<T> LockCell<T> {
         self.content.get_mut()
     }
 
+    /// The lock.
+    pub(crate) fn lock(&self) -> &CellLock {
+        &self.lock
+    }
+
+    /// Frees the lock of a cell that the caller has to itself, whoever holds it by a guard that was forgotten.
+    pub(crate) fn unlock(&mut self) {
+        debug_assert!(!self.lock.is_claimed());
+        self.lock = CellLock::new();
+    }
+
     pub(crate) fn into_inner(self) -> T {
         debug_assert!(!self.lock.is_claimed());
         self.content.into_inner()
@@ -46,20 +60,31 @@ impl<T: Trace> LockCell<T> {
     /// Takes the lock for reading.
     #[inline]
     pub(crate) fn read(&self) -> Reading<'_> {
-        self.lock.read();
+        self.lock.read(None);
         Reading::new(&self.lock)
+    }
+
+    /// Takes the lock for reading if it can be had in time; `wait` is not `Wait::No`.
+    pub(crate) fn read_in_time(&self, wait: Wait) -> Option<Reading<'_>> {
+        self.lock.read(wait.deadline()).then(|| Reading::new(&self.lock))
     }
 
     /// Takes the lock for writing if nobody holds it, and makes sure that the content is counted.
     #[inline]
     pub(crate) fn try_write(&self) -> Option<Writing<'_>> {
-        open::open(&self.lock, self.content(), false).then(|| Writing::new(&self.lock))
+        self.write_in_time(Wait::No)
+    }
+
+    /// Takes the lock for writing if it can be had in time, and makes sure that the content is counted.
+    #[inline]
+    pub(crate) fn write_in_time(&self, wait: Wait) -> Option<Writing<'_>> {
+        open(&self.lock, self.content(), wait).then(|| Writing::new(&self.lock))
     }
 
     /// Takes the lock for writing, and makes sure that the content is counted.
     #[inline]
     pub(crate) fn write(&self) -> Writing<'_> {
-        open::open(&self.lock, self.content(), true);
+        open(&self.lock, self.content(), Wait::ForEver);
         Writing::new(&self.lock)
     }
 
@@ -100,6 +125,11 @@ impl<'a> Reading<'a> {
         debug_assert!(got, "a cell that is read-held can be read");
         Reading::new(self.lock)
     }
+
+    /// Holds the cell for ever.
+    pub(crate) fn forget(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for Reading<'_> {
@@ -126,6 +156,26 @@ impl<'a> Writing<'a> {
         std::mem::forget(self);
         lock.downgrade();
         Reading::new(lock)
+    }
+
+    /// Gives the right up while `wait` waits, which unlocks on its way, and takes it again: with `content`, that of the cell, counted again if the marker
+    /// has claimed it meanwhile.
+    pub(crate) fn while_unlocked<T: Trace, R>(self, content: *const T, wait: impl FnOnce(&CellLock) -> R) -> (Self, R) {
+        let lock = self.lock;
+        std::mem::forget(self);
+        let result = wait(lock);
+        if weakened(Mutation::RelockCountsNothing) {
+            while lock.try_write_counted() != Attempt::Held {
+                if lock.try_write_claimed() {
+                    lock.content_counted();
+                    break;
+                }
+                crate::sync::yield_now();
+            }
+        } else {
+            open(lock, content, Wait::ForEver);
+        }
+        (Writing::new(lock), result)
     }
 }
 

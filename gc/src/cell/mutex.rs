@@ -2,15 +2,18 @@
 
 use super::{
     guards::guard,
+    lock::CellLock,
     lock_cell::{LockCell, lock_cell_traits},
+    open::Wait,
 };
 use crate::sync::const_fn;
 use crate::trace::Trace;
+use std::time::{Duration, Instant};
 
 /// The garbage-collected world's `Mutex`: any content, handles included, for one thread at a time.
 ///
 /// A thread that has to wait is parked. Not fair, and not poisoned by a panic: the content is then as the panicking thread left it.
-/// Locking the same mutex twice on one thread blocks for ever. The first lock after a collection cycle has visited the mutex walks over the content
+/// Locking the same mutex twice on one thread blocks for ever. To wait for a condition there is [`GcCondvar`](crate::GcCondvar). The first lock after a collection cycle has visited the mutex walks over the content
 /// once.
 ///
 /// ```
@@ -60,8 +63,42 @@ impl<T: Trace> GcMutex<T> {
     /// Locks the mutex if nobody holds it. The collector never makes this fail.
     #[inline]
     pub fn try_lock(&self) -> Option<GcMutexGuard<'_, T>> {
-        let right = self.0.try_write()?;
+        self.lock_in_time(Wait::No)
+    }
+
+    /// Locks the mutex if it can be had within `timeout`; blocks, parked, for no longer than that.
+    ///
+    /// ```
+    /// use graphgc::GcMutex;
+    /// use std::time::Duration;
+    ///
+    /// let mutex = GcMutex::new(7);
+    /// let held = mutex.lock();
+    /// assert!(mutex.try_lock_for(Duration::from_millis(1)).is_none());
+    /// drop(held);
+    /// assert_eq!(*mutex.try_lock_for(Duration::from_millis(1)).unwrap(), 7);
+    /// ```
+    pub fn try_lock_for(&self, timeout: Duration) -> Option<GcMutexGuard<'_, T>> {
+        self.try_lock().or_else(|| self.lock_in_time(Wait::time(timeout)))
+    }
+
+    /// Locks the mutex if it can be had before `deadline`; blocks, parked, for no longer than that.
+    pub fn try_lock_until(&self, deadline: Instant) -> Option<GcMutexGuard<'_, T>> {
+        self.lock_in_time(Wait::Until(deadline))
+    }
+
+    #[inline]
+    fn lock_in_time(&self, wait: Wait) -> Option<GcMutexGuard<'_, T>> {
+        let right = self.0.write_in_time(wait)?;
         Some(GcMutexGuard { right, value: self.0.content(), content: std::marker::PhantomData })
+    }
+}
+
+impl<T: Trace> GcMutexGuard<'_, T> {
+    /// Gives the mutex up while `wait` waits, which unlocks it on its way, and locks it again.
+    pub(super) fn while_unlocked<R>(this: Self, wait: impl FnOnce(&CellLock) -> R) -> (Self, R) {
+        let (right, result) = this.right.while_unlocked(this.value.cast_const(), wait);
+        (GcMutexGuard { right, value: this.value, content: std::marker::PhantomData }, result)
     }
 }
 

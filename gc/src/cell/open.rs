@@ -17,7 +17,10 @@ use crate::{
         type_info::facts,
     },
 };
-use std::ptr::NonNull;
+use std::{
+    ptr::NonNull,
+    time::{Duration, Instant},
+};
 
 global! {
     /// Cells that are being released in slices now. S2 needs none.
@@ -29,11 +32,34 @@ pub(crate) fn any_releasing() -> bool {
     RELEASING.load(Ordering::Acquire) != 0
 }
 
-/// Takes the lock for writing and counts the content. False if somebody holds it and `block` is false.
+/// How long to wait for a lock that somebody holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// Until this moment.
+    Until(Instant),
+    /// As long as it takes.
+    ForEver,
+}
+
+impl Wait {
+    /// Waits for so long, as far as clocks can tell.
+    pub(crate) fn time(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Wait::ForEver, Wait::Until)
+    }
+
+    /// When waiting ends; `None` if it does not end by itself. Not for `Wait::No`.
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        if let Wait::Until(deadline) = self { Some(deadline) } else { None }
+    }
+}
+
+/// Takes the lock for writing and counts the content. False if somebody holds it for longer than `wait` allows.
 ///
 /// A marker inside is waited for in any case: it leaves soon, and it must not make a `try_` fail.
 #[inline]
-pub(crate) fn open<T: Trace>(lock: &CellLock, content: *const T, block: bool) -> bool {
+pub(crate) fn open<T: Trace>(lock: &CellLock, content: *const T, mut wait: Wait) -> bool {
     loop {
         match lock.try_write_counted() {
             Attempt::Held => return true,
@@ -43,8 +69,13 @@ pub(crate) fn open<T: Trace>(lock: &CellLock, content: *const T, block: bool) ->
                 }
             }
             Attempt::MarkerInside => lock.wait_for_marker(),
-            Attempt::Busy if block => lock.wait_to_write(),
-            Attempt::Busy => return false,
+            Attempt::Busy if matches!(wait, Wait::No) => return false,
+            Attempt::Busy => {
+                if !lock.wait_to_write(wait.deadline()) {
+                    // One last look.
+                    wait = Wait::No;
+                }
+            }
         }
     }
 }

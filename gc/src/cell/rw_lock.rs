@@ -3,9 +3,11 @@
 use super::{
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
+    open::Wait,
 };
 use crate::sync::const_fn;
 use crate::trace::Trace;
+use std::time::{Duration, Instant};
 
 /// The garbage-collected world's `RwLock`: any content, handles included, for many readers or one writer.
 ///
@@ -72,7 +74,50 @@ impl<T: Trace> GcRwLock<T> {
     /// Locks for writing if nobody holds the lock. The collector never makes this fail.
     #[inline]
     pub fn try_write(&self) -> Option<GcRwLockWriteGuard<'_, T>> {
-        let right = self.0.try_write()?;
+        self.write_in_time(Wait::No)
+    }
+
+    /// Locks for reading if that can be had within `timeout`; blocks, parked, for no longer than that.
+    ///
+    /// ```
+    /// use graphgc::GcRwLock;
+    /// use std::time::Duration;
+    ///
+    /// let lock = GcRwLock::new(7);
+    /// let written = lock.write();
+    /// assert!(lock.try_read_for(Duration::from_millis(1)).is_none());
+    /// drop(written);
+    /// let read = lock.try_read_for(Duration::from_millis(1)).unwrap();
+    /// assert_eq!(*read, 7);
+    /// assert!(lock.try_write_for(Duration::from_millis(1)).is_none());
+    /// ```
+    pub fn try_read_for(&self, timeout: Duration) -> Option<GcRwLockReadGuard<'_, T>> {
+        self.read_in_time(Wait::time(timeout))
+    }
+
+    /// Locks for reading if that can be had before `deadline`; blocks, parked, for no longer than that.
+    pub fn try_read_until(&self, deadline: Instant) -> Option<GcRwLockReadGuard<'_, T>> {
+        self.read_in_time(Wait::Until(deadline))
+    }
+
+    /// Locks for writing if that can be had within `timeout`; blocks, parked, for no longer than that.
+    pub fn try_write_for(&self, timeout: Duration) -> Option<GcRwLockWriteGuard<'_, T>> {
+        self.try_write().or_else(|| self.write_in_time(Wait::time(timeout)))
+    }
+
+    /// Locks for writing if that can be had before `deadline`; blocks, parked, for no longer than that.
+    pub fn try_write_until(&self, deadline: Instant) -> Option<GcRwLockWriteGuard<'_, T>> {
+        self.write_in_time(Wait::Until(deadline))
+    }
+
+    fn read_in_time(&self, wait: Wait) -> Option<GcRwLockReadGuard<'_, T>> {
+        let right = self.0.read_in_time(wait)?;
+        Some(GcRwLockReadGuard { right, value: self.0.content(), content: std::marker::PhantomData })
+    }
+
+    #[inline]
+    fn write_in_time(&self, wait: Wait) -> Option<GcRwLockWriteGuard<'_, T>> {
+        let right = self.0.write_in_time(wait)?;
         Some(GcRwLockWriteGuard { right, value: self.0.content(), content: std::marker::PhantomData })
     }
 }

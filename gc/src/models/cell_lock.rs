@@ -47,7 +47,7 @@ impl Model {
                 }
                 Attempt::Claimed => {}
                 Attempt::MarkerInside => self.lock.wait_for_marker(),
-                Attempt::Busy => self.lock.wait_to_write(),
+                Attempt::Busy => assert!(self.lock.wait_to_write(None)),
             }
         }
         // SAFETY: loom checks.
@@ -82,7 +82,7 @@ impl Model {
     }
 
     fn read(&self) -> Option<Object> {
-        self.lock.read();
+        self.lock.read(None);
         // SAFETY: loom checks.
         let object = self.content.with(|content| unsafe { *content });
         object.into_iter().for_each(up);

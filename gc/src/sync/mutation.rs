@@ -62,6 +62,18 @@ mutations! {
     EndReadIsRelaxed,
     /// A writer looks for parked threads before it gives the lock up.
     WakeBeforeUnlock,
+    /// Going from writing to reading gives the lock up in between.
+    DowngradeInTwoSteps,
+    /// Going from writing to reading does not release what was written.
+    DowngradeIsRelaxed,
+    /// Going from writing to reading wakes none of the readers that wait.
+    DowngradeWakesNobody,
+    /// A writer that has waited long enough leaves those who queue behind it where they are.
+    TimedOutWriterStaysQueued,
+    /// A thread that waits for a condition gives the mutex up before others can find it waiting.
+    WaitUnlocksFirst,
+    /// A thread that was notified takes what the marker has claimed meanwhile for counted.
+    RelockCountsNothing,
     // Operations and their barriers.
     /// What goes from 0 to 1 is logged but not shaded.
     RootWithoutShade,

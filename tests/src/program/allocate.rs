@@ -10,7 +10,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf, new_id};
-use graphgc::{Gc, GcCell};
+use graphgc::{Gc, GcCell, GcOnceCell};
 
 /// Handles in an object that is traced in slices, and that an assist leaves to the worker.
 const HUGE: usize = 5000;
@@ -62,7 +62,8 @@ impl<F: Family> Machine<F> {
             }
             Kind::Aligned => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
-                self.add(Aligned { leaf: Leaf::new(id), next: next.into(), content: content.into() }, birth)
+                let once = self.pick(many.1).filter(|_| many.0 % 2 == 1).map_or_else(GcOnceCell::new, GcOnceCell::from);
+                self.add(Aligned { leaf: Leaf::new(id), next: next.into(), content: content.into(), once }, birth)
             }
             Kind::Bomb => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));

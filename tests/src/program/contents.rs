@@ -5,7 +5,7 @@ use super::{
     lock::Lockable,
     machine::{Machine, Target, ids},
     model::Access,
-    node::{Any, Family, Frees, Mixed, Node, Plain, User, View},
+    node::{Aligned, Any, Family, Frees, Mixed, Node, Plain, User, View},
     op::{At, During, EdgeChange, Guard, Layer, Many, Route},
     panics::{Wanted, panic_quietly},
     witness::Witness,
@@ -237,6 +237,30 @@ impl<F: Family> Machine<F> {
             }
         }
         self.receive(out);
+    }
+
+    pub(super) fn write_once(&mut self, at: At, new: At, collects: bool) {
+        let (Some(object), Some(new)) = (self.pick_of::<Aligned<F>>(at), self.pick(new)) else { return };
+        let (id, new_id) = (object.view().check(), new.check());
+        let mut written = false;
+        let content = object.once.get_or_init(|| {
+            written = true;
+            if collects {
+                self.witness.hold(vec![id, new_id]);
+                self.collect();
+                self.witness.hold(Vec::new());
+            }
+            new
+        });
+        let content_id = content.check();
+        self.witness.note(id, 2, |model| {
+            if written {
+                *model = Content::Option(Some(new_id));
+            }
+            assert_eq!(model.nth(0), Some(&content_id), "what was written once to object {id}");
+        });
+        let content = content.clone();
+        self.receive([content]);
     }
 
     pub(super) fn change_skipped(&mut self, at: At, change: Change, new: Many) {

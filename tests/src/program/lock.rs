@@ -5,8 +5,13 @@ use super::{
     node::{Any, Family},
     op::{Guard, Route},
 };
-use graphgc::{GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, Ref, RefMut, Trace};
-use std::mem;
+use graphgc::{
+    GcCondvar, GcMutex, GcMutexGuard, GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, Ref, RefMut, Trace,
+};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 /// A cell for any content.
 pub trait Lockable<T: Trace + Default>: Trace + From<T> + Default {
@@ -143,14 +148,16 @@ impl<T: Trace + Default> Lockable<T> for GcMutex<T> {
 
     fn change<R>(&self, route: Route, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         Some(match route {
-            Route::Guard | Route::Downgrade => change(&mut self.lock()),
+            Route::Guard => change(&mut self.lock()),
+            // Not downgraded, there being nothing to go down to, but given up and taken again.
+            Route::Downgrade => change(&mut GcCondvar::new().wait_timeout(self.lock(), Duration::ZERO).0),
             Route::Whole => {
                 let mut content = mem::take(&mut *self.lock());
                 let result = change(&mut content);
                 *self.lock() = content;
                 result
             }
-            Route::Try => change(&mut *self.try_lock()?),
+            Route::Try => change(&mut *self.try_lock_for(Duration::ZERO)?),
             Route::Map => change(&mut GcMutexGuard::map(self.lock(), |content| content)),
             Route::FilterMap => {
                 let guard = GcMutexGuard::filter_map(self.lock(), |_| None::<&mut T>).err().expect("there is none");
@@ -207,7 +214,7 @@ impl<T: Trace + Default> Lockable<T> for GcRwLock<T> {
     fn change<R>(&self, route: Route, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         Some(match route {
             Route::Guard => change(&mut self.write()),
-            Route::Try => change(&mut *self.try_write()?),
+            Route::Try => change(&mut *self.try_write_until(Instant::now())?),
             Route::Map => change(&mut GcRwLockWriteGuard::map(self.write(), |content| content)),
             Route::FilterMap => {
                 let guard =

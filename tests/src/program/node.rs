@@ -10,7 +10,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Guard, Trace};
+use graphgc::{Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, Guard, Trace};
 use std::{cmp::Ordering, ops::Deref, panic::resume_unwind, sync::Arc};
 
 /// What differs between programs on one thread and on several.
@@ -166,6 +166,7 @@ pub struct Aligned<F: Family> {
     pub(super) leaf: Leaf,
     pub(super) next: EdgeCell<Aligned<F>>,
     pub(super) content: F::Cell<Content<Any<F>>>,
+    pub(super) once: GcOnceCell<Any<F>>,
 }
 
 /// Its drop panics.
@@ -427,8 +428,8 @@ impl<'a, F: Family> View<'a, F> {
             View::Plain(_) => 4,
             View::Mixed(_) => 5,
             View::User(_) => 6,
-            View::Frees(_) | View::Wide(_) => 3,
-            View::Large(_) | View::LargePlain(_) | View::Aligned(_) | View::Bomb(_) => 2,
+            View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
+            View::Large(_) | View::LargePlain(_) | View::Bomb(_) => 2,
         }
     }
 
@@ -459,7 +460,8 @@ impl<'a, F: Family> View<'a, F> {
             (View::Large(it), _) => grasp.cell(&it.next),
             (View::LargePlain(it), 0) => grasp.cell(&it.next),
             (View::LargePlain(it), _) => it.fixed.as_ref().map(|any| grasp.any(any)),
-            (View::Aligned(it), _) => grasp.cell(&it.next),
+            (View::Aligned(it), 0) => grasp.cell(&it.next),
+            (View::Aligned(it), _) => it.once.get().map(|any| grasp.any(any)),
             (View::Bomb(it), _) => grasp.cell(&it.next),
             (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).map(|any| grasp.any(any)),
             (View::Wide(it), _) => slot(&it.cells),

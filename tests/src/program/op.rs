@@ -247,6 +247,8 @@ pub enum Op {
     Nested(At, Layer, Change, Many),
     /// A vector of cells is changed.
     Cells(At, CellsChange, u8, At),
+    /// A cell that is written once gets what is found second, unless it is full; a collection comes in between if told so.
+    Once(At, At, bool),
     /// Fields that are not traced are changed.
     Skipped(At, Change, Many),
     /// Fields that are not traced are emptied.
@@ -322,7 +324,8 @@ impl<'a> Arbitrary<'a> for Op {
             4300..5700 => of!(Content 1 2 3 4 5 6),
             5700..6100 => of!(Typed 1 2 3 4),
             6100..6250 => of!(Element 1 2 3),
-            6250..6400 => of!(Look 1 2 3),
+            6250..6390 => of!(Look 1 2 3),
+            6390..6400 => of!(Once 1 2 3),
             6400..6550 => of!(Swap 1 2 3 4),
             6550..7050 => of!(Nested 1 2 3 4),
             7050..7450 => of!(Cells 1 2 3 4),
