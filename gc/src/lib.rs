@@ -22,7 +22,8 @@
 //! | you have | take | and mind |
 //! | --- | --- | --- |
 //! | `Rc<T>`, `Arc<T>` | [`Gc<T>`](Gc) | no `get_mut`, `make_mut`, `try_unwrap`, `strong_count`: the collector may be reading |
-//! | `Arc<dyn Trait>`, `Arc<[T]>`, `Arc<str>` | the same with `Gc` | a trait object is made by [`gc.unsize::<dyn Trait>(\|p\| p)`](Gc::unsize), and may be a field if `Trace` is a supertrait |
+//! | `Arc<dyn Trait>`, `Arc<[T]>`, `Arc<str>` | the same with `Gc` | a trait object is made by [`gc.unsize::<dyn Trait>(\|p\| p)`](Gc::unsize), and may be a field if `Trace` is a supertrait; [`ThinGc`] is one word and fits a `GcCell` |
+//! | `Vec<u8>` to read a file into | [`Gc::<[u8]>::read_from`](Gc::read_from), [`BytesBuilder`] | what is read is where it stays |
 //! | `Cell<Option<Rc<T>>>`, `ArcSwapOption<T>` | [`GcCell<Option<Gc<T>>>`](GcCell) | `get` clones the handle |
 //! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
 //! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
@@ -89,7 +90,7 @@ pub use {
     },
     collector::{Collection, Outcome, collect},
     config::{Config, ConfigError},
-    handle::{AllocError, Gc, Guard, Local, Unsizing, pin},
+    handle::{AllocError, BytesBuilder, Gc, Guard, Local, Thin, ThinGc, Unsizing, pin},
     mutator::holders::HeldPin,
     observe::{
         stats::{Stats, stats},

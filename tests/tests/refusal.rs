@@ -1,12 +1,13 @@
 //! When the operating system refuses memory: `Gc::try_new` gives the value back with nothing lost, whichever request is refused, and all is
 //! well again once memory is to be had.
 
-use graphgc::{Gc, GcCell, GcRefCell, Trace, stats, testing};
+use graphgc::{BytesBuilder, Gc, GcCell, GcRefCell, Thin, Trace, stats, testing};
 use graphgc_tests::{
     heap::settle,
     payload::{Canary, Leaf, drops_of, new_id},
     process::{alone, is_child, run_test_alone},
 };
+use std::io::{ErrorKind, Write};
 
 #[derive(Trace)]
 struct Small {
@@ -279,6 +280,100 @@ fn cycle_while_memory_is_refused() {
         assert!(roots.iter().enumerate().all(|(number, it)| **it == number as u64));
         assert!(nodes.iter().all(|node| *node.get() == 0));
         drop((roots, nodes));
+        settle();
+        assert_eq!(stats().live_objects, 0);
+        pages_are_well();
+    });
+}
+
+/// Slices of all sizes: a vector that was refused comes back whole, and nothing of it was claimed or dropped.
+#[test]
+fn slices_refused_at_any_request() {
+    alone("slices_refused_at_any_request", &[], || {
+        let target = Gc::new(small(None));
+        for length in [1, 10, 100, 5000] {
+            let mut refusals = 0;
+            for nth in 1..=4 {
+                settle();
+                let before = stats().live_objects;
+                let mut kept = Vec::new();
+                testing::fault::refuse_from(nth);
+                let mut refused = None;
+                while refused.is_none() && kept.len() * length < 400_000 {
+                    let (first, vec) = leaves(length, &target);
+                    match Gc::try_from_vec(vec) {
+                        Ok(slice) => kept.push((first, slice)),
+                        Err(error) => refused = Some((first, error)),
+                    }
+                }
+                testing::fault::allow();
+                if let Some((first, error)) = refused {
+                    refusals += 1;
+                    assert!(error.to_string().contains("bytes"), "{error}");
+                    let vec = error.into_inner();
+                    let ids: Vec<u32> = vec.iter().map(|(leaf, ..)| leaf.check()).collect();
+                    assert!(ids.iter().copied().eq(first..first + length as u32));
+                    assert!(vec.iter().all(|(_, next, _)| Gc::ptr_eq(next, &target)));
+                    drop(vec);
+                    assert!(ids.iter().all(|id| drops_of(*id) == 1));
+                }
+                pages_are_well();
+                for (first, slice) in &kept {
+                    assert!(slice.iter().zip(*first..).all(|((leaf, next, _), id)| {
+                        leaf.check() == id && drops_of(id) == 0 && Gc::ptr_eq(next, &target)
+                    }));
+                }
+                drop(kept);
+                settle();
+                assert_eq!(stats().live_objects, before);
+            }
+            assert!(refusals > 0, "no slice of {length} elements was refused");
+        }
+    });
+}
+
+/// With something that fills memory up.
+type Filled = (Leaf, Gc<Small>, [u64; 60]);
+
+fn leaves(length: usize, target: &Gc<Small>) -> (u32, Vec<Filled>) {
+    let first = new_id();
+    let rest = (1..length).map(|_| new_id());
+    (first, std::iter::once(first).chain(rest).map(|id| (Leaf::new(id), target.clone(), [7; 60])).collect())
+}
+
+#[test]
+fn strings_readers_and_thin_handles_refused() {
+    alone("strings_readers_and_thin_handles_refused", &[], || {
+        let (text, data) = ("text".repeat(5000), vec![7; 1 << 20]);
+        let mut kept = Vec::new();
+        let mut builder = BytesBuilder::with_capacity(2);
+        builder.write_all(b"ab").unwrap();
+        testing::fault::refuse_from(1);
+        let refused = loop {
+            match Gc::try_from_str(&text) {
+                Ok(string) => kept.push(string),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused.into_inner(), text);
+        assert_eq!(Gc::<[u8]>::read_from(&data[..], data.len()).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert_eq!(builder.write(&data).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert_eq!(builder.read_exact(&data[..], data.len()).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert!(BytesBuilder::try_with_capacity(1 << 20).is_err());
+        let mut thin = Vec::new();
+        let refused = loop {
+            match kept[0].clone().try_thin() {
+                Ok(handle) => thin.push(handle),
+                Err(refused) => break refused.into_inner(),
+            }
+        };
+        testing::fault::allow();
+        assert!(Gc::ptr_eq(&refused, &kept[0]) && thin.iter().all(|it| Gc::ptr_eq(Thin::handle(it), &refused)));
+        assert_eq!(builder.as_slice(), b"ab");
+        builder.read_to_end(&data[..]).unwrap();
+        assert_eq!(*builder.finish(), *[b"ab", &data[..]].concat());
+        assert!(kept.iter().all(|string| **string == *text));
+        drop((kept, thin, refused));
         settle();
         assert_eq!(stats().live_objects, 0);
         pages_are_well();

@@ -1,6 +1,8 @@
 //! Targets without a size: slices and strings in the heap, handles under another type, and what tries to forge one.
 
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, Trace, collect, stats, testing, verify};
+use graphgc::{
+    BytesBuilder, Gc, GcCell, GcMutex, GcRefCell, Local, Thin, ThinGc, Trace, collect, pin, stats, testing, verify,
+};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::{panic_quietly, panics_quietly},
@@ -13,6 +15,7 @@ use std::{
     error::Error,
     fmt,
     hash::{Hash, Hasher},
+    io::{self, Read, Write},
 };
 
 const WORD: usize = size_of::<usize>();
@@ -558,4 +561,180 @@ fn statistics_know_the_size_of_slices() {
     assert!((10 << 20..11 << 20).contains(&grown), "{grown}");
     assert!(stats().marked_bytes >= 10 << 20);
     drop(slices);
+}
+
+/// Edges that are one word, whatever they lead to.
+#[derive(Trace)]
+struct Slide {
+    leaf: Leaf,
+    shape: GcCell<Option<ThinGc<dyn Shape>>>,
+    text: GcCell<ThinGc<str>>,
+    slides: GcCell<Option<ThinGc<[Gc<Slide>]>>>,
+}
+
+fn slide(text: &str) -> Gc<Slide> {
+    let text = Gc::<str>::from(text).thin();
+    Gc::new(Slide { leaf: Leaf::new(new_id()), shape: None.into(), text: text.into(), slides: None.into() })
+}
+
+#[test]
+fn thin_handles_are_one_word() {
+    assert_eq!(size_of::<ThinGc<dyn Shape>>(), WORD);
+    assert_eq!(size_of::<Option<ThinGc<[u8]>>>(), WORD);
+    assert_eq!(size_of::<GcCell<Option<ThinGc<str>>>>(), WORD);
+    assert_eq!(size_of::<Local<'_, Thin<str>>>(), WORD);
+}
+
+#[test]
+fn thin_handles_in_cells() {
+    let _alone = alone();
+    let (outer, inner) = (slide("outer"), slide("inner"));
+    let (square, ids) = (square(7), [&outer, &inner].map(|slide| slide.leaf.check()));
+    let square_id = square.leaf().check();
+    outer.shape.set(Some(square.thin()));
+    inner.text.set(outer.text.get());
+    let both: Gc<[Gc<Slide>]> = [outer.clone(), inner.clone()].into();
+    outer.slides.set(Some(both.clone().into()));
+    inner.slides.set(outer.slides.get());
+    settle();
+    assert_eq!(outer.shape.get().unwrap().area(), 49);
+    assert_eq!((&**inner.text.get(), inner.slides.get().unwrap().len()), ("outer", 2));
+    assert!(Gc::ptr_eq(&inner.text.get(), &outer.text.get()));
+    assert!(Gc::ptr_eq(Thin::handle(&inner.slides.get().unwrap()), &both));
+    {
+        let guard = pin();
+        let shape = outer.shape.load(&guard).unwrap();
+        outer.shape.set(None);
+        let other = guard.alloc(Thin::from(Gc::<str>::from("under a pin")));
+        outer.text.store(other, &guard);
+        testing::request_cycle();
+        assert_eq!((shape.area(), shape.leaf().check()), (49, square_id));
+    }
+    drop((both, inner));
+    settle();
+    assert_eq!(drops_of(square_id), 1);
+    assert_eq!(&**outer.text.get(), "under a pin");
+    assert_eq!(ids.map(drops_of), [0, 0]);
+    is_well();
+    drop(outer);
+    settle();
+    assert_eq!(ids.map(drops_of), [1, 1]);
+}
+
+#[test]
+fn thin_handles_are_like_their_targets() {
+    let (one, other) = (Gc::<str>::from("abc").thin(), Gc::<str>::from("abc").thin());
+    assert!(one == other && !Gc::ptr_eq(&one, &other) && one.len() == 3);
+    assert!(one < Gc::<str>::from("abd").thin());
+    assert_eq!(format!("{one} {one:?} {one:>5}"), r#"abc "abc"   abc"#);
+    assert_eq!(hash_of(&one), hash_of("abc"));
+    let back: Gc<str> = one.clone().into();
+    assert!(Gc::ptr_eq(&back, Thin::handle(&one)));
+    assert_eq!(one.as_ref() as &str, "abc");
+    assert_eq!(**ThinGc::<str>::default(), *"");
+    let any = Gc::new(7_u8).unsize::<dyn Any + Send + Sync>(|p| p).thin();
+    assert_eq!(any.downcast_ref::<u8>(), Some(&7));
+    assert_eq!(*Thin::handle(&any).clone().downcast::<u8>().unwrap(), 7);
+    let thin = back.try_thin().unwrap();
+    std::thread::spawn(move || assert_eq!(&**thin, "abc")).join().unwrap();
+}
+
+/// Gives what it has in pieces of all sizes, sometimes interrupted, with a collection now and then.
+struct Slow<'a>(&'a [u8], usize);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.1 += 1;
+        match self.1 % 7 {
+            3 => return Err(io::ErrorKind::Interrupted.into()),
+            5 => testing::request_cycle(),
+            6 if self.1 % 50 == 6 => _ = collect(),
+            _ => {}
+        }
+        assert!(room.iter().all(|byte| [0, 0xEE].contains(byte)), "zeroed, or what was left there by us");
+        let most = room.len().min(self.1 * self.1);
+        let read = self.0.read(&mut room[..most])?;
+        // What lies behind may be written, too.
+        room[read..].fill(0xEE);
+        Ok(read)
+    }
+}
+
+#[test]
+fn reading_into_the_heap() {
+    let _alone = alone();
+    for length in [0, 1, 55, 1000, 40_000, 1_000_000] {
+        let data: Vec<u8> = (0..length).map(|n| (n * n) as u8).collect();
+        assert_eq!(*Gc::<[u8]>::read_from(Slow(&data, 0), length).unwrap(), *data);
+        assert_eq!(*Gc::<[u8]>::read_from(&data[..], length / 2).unwrap(), data[..length / 2]);
+        let error = Gc::<[u8]>::read_from(Slow(&data, 0), length + 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        for capacity in [0, 1, length / 3, length, length + 1, 3 * length] {
+            let mut builder = BytesBuilder::with_capacity(capacity);
+            assert_eq!(builder.read_to_end(Slow(&data, 0)).unwrap(), length);
+            let place = builder.as_slice().as_ptr();
+            if capacity == length {
+                assert_eq!(builder.capacity(), length, "a builder of the right size does not grow");
+            }
+            let bytes = builder.finish();
+            assert_eq!(*bytes, *data);
+            assert!(capacity != length || bytes.as_ptr() == place, "finished where it was");
+        }
+    }
+    is_well();
+}
+
+#[test]
+fn readers_of_all_kinds() {
+    struct With<F>(F);
+    impl<F: FnMut(&mut [u8]) -> io::Result<usize>> Read for With<F> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.0(room)
+        }
+    }
+    let _alone = alone();
+    let fails = Gc::<[u8]>::read_from(With(|_: &mut [u8]| Err(io::ErrorKind::BrokenPipe.into())), 10);
+    assert_eq!(fails.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert!(panics_quietly(|| Gc::<[u8]>::read_from(With(|_: &mut [u8]| panic_quietly()), 1 << 20)));
+    let mut builder = BytesBuilder::with_capacity(8);
+    builder.write_all(b"ab").unwrap();
+    assert!(panics_quietly(|| builder.read_to_end(With(|_: &mut [u8]| panic_quietly()))));
+    assert_eq!(builder.as_slice(), b"ab");
+    let lies = std::panic::catch_unwind(|| Gc::<[u8]>::read_from(With(|room: &mut [u8]| Ok(room.len() + 1)), 10));
+    assert!(lies.unwrap_err().downcast_ref::<&str>().unwrap().contains("more than there was room for"));
+    // Readers that read into the heap themselves.
+    let nested = With(|room: &mut [u8]| {
+        let inner = Gc::<[u8]>::read_from(&[7; 5][..], 5).unwrap();
+        collect();
+        room[..5].copy_from_slice(&inner);
+        Ok(5)
+    });
+    assert_eq!(*Gc::<[u8]>::read_from(nested, 50).unwrap(), [7; 50]);
+    is_well();
+}
+
+#[test]
+fn builders_grow_and_fit() {
+    let _alone = alone();
+    let mut builder = BytesBuilder::new();
+    assert!(builder.is_empty() && builder.capacity() == 0);
+    for n in 0..10_000_u32 {
+        write!(builder, "{n} ").unwrap();
+        if n % 1000 == 0 {
+            collect();
+        }
+    }
+    let expected: String = (0..10_000).map(|n| format!("{n} ")).collect();
+    assert_eq!((builder.len(), builder.as_slice()), (expected.len(), expected.as_bytes()));
+    assert_eq!(&*Gc::<str>::from_utf8(builder.finish()).unwrap(), expected);
+    assert_eq!(*BytesBuilder::new().finish(), []);
+    let mut roomy = BytesBuilder::with_capacity(1 << 20);
+    roomy.write_all(b"small").unwrap();
+    let before = stats().live_bytes;
+    let small = roomy.finish();
+    settle();
+    assert_eq!(&*small, b"small");
+    assert!(stats().live_bytes + (1 << 19) < before, "what was not needed is given back");
+    assert_eq!(BytesBuilder::new().reserve(usize::MAX).unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+    is_well();
 }

@@ -78,6 +78,10 @@ impl<T> AllocError<T> {
         AllocError { value, bytes }
     }
 
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> AllocError<U> {
+        AllocError { value: f(self.value), bytes: self.bytes }
+    }
+
     /// The value that could not be moved into the heap, as it was.
     pub fn into_inner(self) -> T {
         self.value

@@ -8,13 +8,18 @@ use crate::{
     mutator::allocate::{SliceRefused, allocate_slice},
     trace::{Trace, slices::DescribeSlice},
 };
-use std::{mem::MaybeUninit, ptr::NonNull};
+use std::{
+    mem::MaybeUninit,
+    ptr::{NonNull, copy_nonoverlapping},
+};
 
 /// See the module's head.
 pub(super) struct Unfilled<T> {
     elements: Gc<[MaybeUninit<T>]>,
     /// That many elements at the front are there.
     filled: usize,
+    /// That many places at the front have been written, if more than `filled`.
+    written: usize,
 }
 
 impl<T: Trace> Unfilled<T> {
@@ -28,7 +33,7 @@ impl<T: Trace> Unfilled<T> {
             let first = object.payload(align_of::<T>()).cast();
             Gc::from_payload(NonNull::slice_from_raw_parts(first, capacity))
         };
-        Ok(Unfilled { elements, filled: 0 })
+        Ok(Unfilled { elements, filled: 0, written: 0 })
     }
 
     /// The place of all elements.
@@ -47,10 +52,56 @@ impl<T: Trace> Unfilled<T> {
         self.filled += 1;
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        Gc::as_ptr(&self.elements).len()
+    }
+
+    /// The elements that are there.
+    pub(super) fn filled(&self) -> &[T] {
+        let first = Gc::as_ptr(&self.elements).cast::<T>();
+        // SAFETY: so many elements are there.
+        unsafe { std::slice::from_raw_parts(first, self.filled) }
+    }
+
     /// The elements that are there, as an object of its own. What is behind them stays taken, and unused.
     pub(super) fn finish(self) -> Gc<[T]> {
         let first = Gc::into_payload(self.elements).cast();
         // SAFETY: so many elements are there; the count goes with the handle.
         unsafe { Gc::from_payload(NonNull::slice_from_raw_parts(first, self.filled)) }
+    }
+}
+
+impl Unfilled<u8> {
+    /// Adds bytes.
+    ///
+    /// # Panics
+    /// If there is no room.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let range = self.filled..self.filled + bytes.len();
+        let place = &mut self.place()[range];
+        // SAFETY: as many places as bytes; nobody else has a reference to the object.
+        unsafe { copy_nonoverlapping(bytes.as_ptr(), place.as_mut_ptr().cast(), place.len()) };
+        self.filled += bytes.len();
+    }
+
+    /// The room behind the bytes that are there, or as many bytes of it. What was never written is zeroed.
+    pub(super) fn spare(&mut self, most: usize) -> &mut [u8] {
+        let (filled, written) = (self.filled, self.written.max(self.filled));
+        let end = filled + most.min(self.capacity() - filled);
+        if end > written {
+            self.place()[written..end].fill(MaybeUninit::new(0));
+            self.written = end;
+        }
+        let spare = &mut self.place()[filled..end];
+        // SAFETY: all of it has been written.
+        unsafe { &mut *(std::ptr::from_mut(spare) as *mut [u8]) }
+    }
+
+    /// Says that so many bytes more are there.
+    ///
+    /// # Safety
+    /// They have been written.
+    pub(super) unsafe fn add_filled(&mut self, more: usize) {
+        self.filled += more;
     }
 }
