@@ -1,0 +1,3 @@
+module graphgc-benches
+
+go 1.19
