@@ -16,6 +16,14 @@ pub(crate) struct TypeAttributes {
     /// The bounds that replace the default ones.
     pub(crate) bounds: Option<Bounds>,
     pub(crate) leaf: bool,
+    pub(crate) finalizer: Option<Finalizer>,
+}
+
+/// Who runs the finalizer of a type's objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finalizer {
+    Thread,
+    Local,
 }
 
 /// How the collector treats a field.
@@ -31,14 +39,19 @@ impl TypeAttributes {
         let mut krate = None;
         let mut bounds = None;
         let mut leaf = None;
+        let mut finalizer = None;
         for_each(attributes, |item| match name(&item).as_str() {
             "crate" => once(&mut krate, parse_crate(&item)?, &item),
             "bound" => once(&mut bounds, parse_bounds(&item)?, &item),
             "leaf" => once(&mut leaf, (), &item),
-            _ => Err(unknown(&item, "a type", "`leaf`, `bound = \"…\"`, `crate = \"…\"`")),
+            "finalize" => once(&mut finalizer, Finalizer::Thread, &item),
+            "local_finalize" => once(&mut finalizer, Finalizer::Local, &item),
+            _ => {
+                Err(unknown(&item, "a type", "`leaf`, `finalize`, `local_finalize`, `bound = \"…\"`, `crate = \"…\"`"))
+            }
         })?;
         let krate = krate.unwrap_or_else(|| parse_quote!(::graphgc));
-        Ok(TypeAttributes { krate, bounds, leaf: leaf.is_some() })
+        Ok(TypeAttributes { krate, bounds, leaf: leaf.is_some(), finalizer })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Every emitted pattern names all fields, and every field is passed on together with the type it was declared with, so an
 //! attribute macro that changes the type after the derive has seen it leads to an error and not to an unvisited handle.
 
-use crate::attributes::{Bounds, Treatment, TypeAttributes, is_packed, reject};
+use crate::attributes::{Bounds, Finalizer, Treatment, TypeAttributes, is_packed, reject};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
@@ -45,6 +45,10 @@ fn expand_leaf(input: &DeriveInput, attributes: &TypeAttributes) -> Result<Token
     let (impl_generics, type_generics, _) = generics.split_for_impl();
     let mut traced = generics.clone();
     traced.make_where_clause().predicates.push(parse_quote!(#name #type_generics: #send));
+    let finalization = Finalization::of(input, attributes);
+    finalization.add_bound(&mut traced);
+    let (info, run_finalizer) = (finalization.info(quote!(#krate::__private::Leaf<Self>)), finalization.method());
+    let marker = finalization.marker();
     let mut handle_free = traced.clone();
     for parameter in input.generics.type_params() {
         let parameter = &parameter.ident;
@@ -55,7 +59,7 @@ fn expand_leaf(input: &DeriveInput, attributes: &TypeAttributes) -> Result<Token
     Ok(quote! {
         #[automatically_derived]
         unsafe impl #impl_generics #krate::__private::Trace for #name #type_generics #traced {
-            type Info = #krate::__private::Leaf<Self>;
+            type Info = #info;
 
             #[inline]
             fn slot_facts(&self) -> ::core::option::Option<#krate::__private::SlotFacts> {
@@ -69,7 +73,11 @@ fn expand_leaf(input: &DeriveInput, attributes: &TypeAttributes) -> Result<Token
             unsafe fn drop_swept(&mut self) {
                 unsafe { #krate::__private::drop_untraced::<Self>(self) }
             }
+
+            #run_finalizer
         }
+
+        #marker
 
         #[automatically_derived]
         impl #impl_generics #krate::__private::NoHandles for #name #type_generics #handle_free {}
@@ -99,6 +107,73 @@ fn with_bounds(generics: &Generics, bounds: Option<&Bounds>, add_default: impl F
         None => add_default(&mut generics),
     }
     generics
+}
+
+/// What a type's finalizer adds to its implementation, if it has one.
+struct Finalization<'a> {
+    input: &'a DeriveInput,
+    krate: &'a Path,
+    finalizer: Option<Finalizer>,
+}
+
+impl<'a> Finalization<'a> {
+    fn of(input: &'a DeriveInput, attributes: &'a TypeAttributes) -> Self {
+        Finalization { input, krate: &attributes.krate, finalizer: attributes.finalizer }
+    }
+
+    /// The trait that the user implements.
+    fn user_trait(&self) -> Option<TokenStream> {
+        let krate = self.krate;
+        // The bound comes from the user's type, so its error points at its name.
+        let span = self.input.ident.span();
+        Some(match self.finalizer? {
+            Finalizer::Thread => quote_spanned!(span=> #krate::__private::Finalize),
+            Finalizer::Local => quote_spanned!(span=> #krate::__private::LocalFinalize),
+        })
+    }
+
+    /// The type implements it: a bound, as generic types may do so under bounds of their own.
+    fn add_bound(&self, generics: &mut Generics) {
+        if let Some(user_trait) = self.user_trait() {
+            let name = &self.input.ident;
+            let (_, type_generics, _) = self.input.generics.split_for_impl();
+            generics.make_where_clause().predicates.push(parse_quote!(#name #type_generics: #user_trait));
+        }
+    }
+
+    /// The type's info, being `info` but for the finalizer.
+    fn info(&self, info: TokenStream) -> TokenStream {
+        let krate = self.krate;
+        match self.finalizer {
+            None => info,
+            Some(Finalizer::Thread) => quote!(#krate::__private::WithFinalizer<#info>),
+            Some(Finalizer::Local) => quote!(#krate::__private::WithLocalFinalizer<#info>),
+        }
+    }
+
+    /// The method by which the collector runs the finalizer.
+    fn method(&self) -> Option<TokenStream> {
+        let user_trait = self.user_trait()?;
+        Some(quote! {
+            fn run_finalizer(&self) {
+                <Self as #user_trait>::finalize(self)
+            }
+        })
+    }
+
+    /// Says that the derive knows of the finalizer.
+    fn marker(&self) -> Option<TokenStream> {
+        let (krate, name) = (self.krate, &self.input.ident);
+        let (impl_generics, type_generics, where_clause) = self.input.generics.split_for_impl();
+        let marker = match self.finalizer? {
+            Finalizer::Thread => quote!(HasFinalizer),
+            Finalizer::Local => quote!(HasLocalFinalizer),
+        };
+        Some(quote! {
+            #[automatically_derived]
+            impl #impl_generics #krate::__private::#marker for #name #type_generics #where_clause {}
+        })
+    }
 }
 
 /// A variant of an enum, or a struct as its own and only variant.
@@ -233,17 +308,24 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn implement(&self) -> TokenStream {
         let (trace, derived, no_drop) = (self.trace(), self.derived(), self.no_drop());
-        quote!(#trace #derived #no_drop)
+        let finalizer = self.finalization().marker();
+        quote!(#trace #derived #no_drop #finalizer)
+    }
+
+    fn finalization(&self) -> Finalization<'_> {
+        Finalization::of(self.input, self.attributes)
     }
 
     /// The user's generics with the bounds of the implementation.
     fn generics(&self) -> Generics {
         let krate = &self.attributes.krate;
-        with_bounds(&self.input.generics, self.attributes.bounds.as_ref(), |generics| {
+        let mut generics = with_bounds(&self.input.generics, self.attributes.bounds.as_ref(), |generics| {
             for parameter in generics.type_params_mut() {
                 parameter.bounds.push(parse_quote!(#krate::__private::Trace));
             }
-        })
+        });
+        self.finalization().add_bound(&mut generics);
+        generics
     }
 
     fn trace(&self) -> TokenStream {
@@ -253,11 +335,13 @@ impl Expansion<'_> {
         let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
         let trace = self.match_self(|variant| variant.trace(krate));
         let drop_swept = self.match_self(|variant| variant.drop_swept(krate));
+        let info = self.finalization().info(quote!(#krate::__private::DerivedInfo<Self>));
+        let run_finalizer = self.finalization().method();
         quote! {
             #[automatically_derived]
             #[allow(deprecated)]
             unsafe impl #impl_generics #krate::__private::Trace for #name #type_generics #where_clause {
-                type Info = #krate::__private::DerivedInfo<Self>;
+                type Info = #info;
 
                 #[inline]
                 fn slot_facts(&self) -> ::core::option::Option<#krate::__private::SlotFacts> {
@@ -273,6 +357,8 @@ impl Expansion<'_> {
                 unsafe fn drop_swept(&mut self) {
                     unsafe { #drop_swept }
                 }
+
+                #run_finalizer
             }
         }
     }

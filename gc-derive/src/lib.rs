@@ -66,6 +66,8 @@ mod expand;
 ///
 /// - `#[trace(leaf)]`: no field holds handles. Then the fields need not be `Trace`, the type may have a `Drop`, and
 ///   std's cells may hold it. It must be `Send + 'static`.
+/// - `#[trace(finalize)]`: the type implements `Finalize`, which runs once before an unreachable object of this type goes.
+/// - `#[trace(local_finalize)]`: the type implements `LocalFinalize`, which the object's own thread runs.
 /// - `#[trace(bound = "T: Clone, U: Trace")]`: replaces the bounds of the implementation, which are `Trace` for every
 ///   type parameter. None are ever asked of field types, so that recursive types work.
 /// - `#[trace(crate = "path")]` or `#[trace(crate = path)]`: where to find `graphgc`, if not at `::graphgc`.

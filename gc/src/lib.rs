@@ -33,12 +33,13 @@
 //! | `LazyCell<T>`, `LazyLock<T>` | [`GcLazy<T>`](GcLazy) | what the closure captures counts as roots until it has run |
 //! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
+//! | `Drop` that uses the node's fields | [`Finalize`], [`LocalFinalize`] | runs once, some time later; may make the node reachable again |
 //!
 //! # Rules, all checked by the compiler
 //!
 //! - A field that holds handles is either immutable or sits in one of the cells above. Std's `Cell`, `RefCell` and `Mutex` with handles in them do
 //!   not implement [`Trace`], and the error says what to use instead.
-//! - A type that derives `Trace` has no `Drop` of its own. A field without handles may have one.
+//! - A type that derives `Trace` has no `Drop` of its own. A field without handles may have one; [`Finalize`] is for the rest.
 //! - Fields without handles are `Send + 'static`, since they are dropped on the collector's thread.
 //! - `#[trace(skip)]` on a field is safe: handles in it count as roots, so cycles through it are not collected.
 //!
@@ -58,7 +59,7 @@
 //!
 //! `Gc::new` moves the value into the heap. A handle in another object's field costs nothing there; a handle on a stack makes
 //! its object a root. Dead values without anything to drop are never touched again; what frees memory is dropped as the heap is swept;
-//! `Drop`s of your types run on a thread of their own.
+//! `Drop`s of your types run on a thread of their own, and so do finalizers and [cleanups](Gc::on_drop).
 
 #![cfg_attr(graphgc_loom, allow(dead_code, unused_imports))]
 
@@ -88,7 +89,7 @@ pub use {
         GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, MappedGcMutexGuard, MappedGcRwLockReadGuard,
         MappedGcRwLockWriteGuard, Ref, RefMut, WaitTimeoutResult,
     },
-    collector::{Collection, Outcome, collect},
+    collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},
     handle::{AllocError, BytesBuilder, Gc, Guard, Local, Thin, ThinGc, Unsizing, pin},
     mutator::holders::HeldPin,
@@ -96,7 +97,7 @@ pub use {
         stats::{Stats, stats},
         verify::{Violation, ViolationKind, verify},
     },
-    trace::Trace,
+    trace::{Finalize, LocalFinalize, Trace},
 };
 
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use super::{
     dropper::DROPPER,
     held_up::HELD_UP,
-    sweep::is_dropping,
+    sweep::cannot_wait,
     worker::{WORKER, ensure_started},
 };
 use crate::{
@@ -20,13 +20,13 @@ const MOST_ROUNDS: usize = 64;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Everything that was unreachable at the call has been dropped.
+    /// Everything that was unreachable at the call has been dropped, but for what finalizers keep.
     Settled,
     /// The cycles ran and their drops are done, but the last one still found values whose dropping let go of further objects: a chain through
     /// `#[trace(skip)]` fields longer than the bound. Another call goes on.
     Unsettled,
-    /// The caller cannot wait for the collector, which waits for it: it holds a pin, or runs inside a `Drop` or a hook that the collector
-    /// called. A cycle has been asked for.
+    /// The caller cannot wait for the collector, which waits for it: it holds a pin, or runs inside a `Drop`, a finalizer, a cleanup or a hook that the
+    /// collector called. A cycle has been asked for.
     Requested,
     /// Another thread's pin has held the cycle up for longer than [`Config::patience`](crate::Config::patience). The cycle goes on when the pin is
     /// gone.
@@ -56,7 +56,9 @@ pub struct Collection {
 /// brief stops a cycle. It waits neither for borrows nor for locks that anyone holds, but for `Drop`s of users' values:
 /// a `Drop` that waits for a lock held by the caller, or for a thread that calls this, waits for ever.
 ///
-/// Called from such a `Drop`, or while the calling thread holds a [pin](crate::pin), it cannot wait: it asks for a cycle and says
+/// It does not wait for finalizers: objects that have one ([`Finalize`](crate::Finalize)), and what only they reach, are queued, and dropped by a later collection.
+///
+/// Called from such a `Drop` or from a finalizer, or while the calling thread holds a [pin](crate::pin), it cannot wait: it asks for a cycle and says
 /// [`Outcome::Requested`]. If another thread's pin outlasts its [patience](crate::Config::patience), it says [`Outcome::Blocked`] and by
 /// whom.
 ///
@@ -82,7 +84,7 @@ pub fn collect() -> Collection {
     ensure_started();
     let begun = Instant::now();
     let before = TOTALS.snapshot();
-    let outcome = if is_dropping() || is_pinned() {
+    let outcome = if cannot_wait() || is_pinned() {
         WORKER.request_cycle();
         Outcome::Requested
     } else {

@@ -1,7 +1,7 @@
-//! One cycle: S1, root scan, R, mark, S2, sweep.
+//! One cycle: S1, root scan, R, mark, S2, departure, sweep.
 
 use super::{
-    checkmark,
+    checkmark, departure,
     grey::GREY,
     held_up::HELD_UP,
     mark::Marker,
@@ -38,7 +38,9 @@ pub(crate) fn run(config: &Config) {
     drop(pins);
     let sweeping = Instant::now();
     TOTALS.marking_took(marking.elapsed(), roots);
-    sweep::sweep_all(HEAP.cycle());
+    let cycle = HEAP.cycle();
+    departure::run(config, cycle);
+    sweep::sweep_all(cycle);
     TOTALS.sweeping_took(sweeping.elapsed());
 }
 

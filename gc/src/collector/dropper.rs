@@ -15,16 +15,18 @@ use crate::{
         poison,
         span::{Place, Span},
     },
-    sync::{Ordering, lock_std},
+    sync::{Ordering, global, lock_std},
 };
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The dropper of the process.
-pub(crate) static DROPPER: Dropper = Dropper {
-    state: Mutex::new(State { first: None, last: None, current: None, added: 0, finished: 0 }),
-    added: Condvar::new(),
-    finished: Condvar::new(),
-};
+global! {
+    /// The dropper of the process.
+    pub(crate) static DROPPER: Dropper = Dropper {
+        state: Mutex::new(State { first: None, last: None, current: None, added: 0, finished: 0 }),
+        added: Condvar::new(),
+        finished: Condvar::new(),
+    };
+}
 
 pub(crate) struct Dropper {
     state: Mutex<State>,

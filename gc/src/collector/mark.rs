@@ -1,6 +1,7 @@
 //! The marker: takes grey objects, traces them, shades what they refer to.
 //!
-//! The background worker and every assist has one. Tracing never recurses from object to object, only through the cells
+//! The background worker and every assist has one. So has the pass after S2 that keeps what finalizers will see: then nobody marks along, and what is grey
+//! stays with the marker. Tracing never recurses from object to object, only through the cells
 //! inside one object's own value.
 //!
 //! What a plain handle means depends on the cell it is in (`Context`): in content that is *claimed*, as an object's own fields are, its target is
@@ -22,7 +23,7 @@ use crate::{
     },
     heap::{
         HEAP,
-        blocks::Block,
+        blocks::{Block, BlockList},
         header::{Header, Object},
     },
     mutator::candidates::Candidates,
@@ -51,6 +52,8 @@ pub(crate) struct Marker {
     parity: usize,
     /// Grey objects, newest last.
     stack: NonNull<Block>,
+    /// Full stacks, if they are not shared with others.
+    alone: Option<BlockList>,
     /// Grey objects taken from the stack, being fetched into the cache.
     ahead: [Option<Object>; AHEAD],
     next_ahead: usize,
@@ -90,10 +93,20 @@ impl Marker {
     /// A marker that holds nothing yet. `finish` must follow.
     pub(crate) fn new(is_worker: bool) -> Self {
         GREY.begin_holding();
+        Marker::with(is_worker, mark_parity(), None)
+    }
+
+    /// A marker that works between S2 and the sweep, for nobody else and with nobody else, in the bitmap that the cycle has marked in.
+    pub(super) fn after_s2() -> Self {
+        Marker::with(true, HEAP.cycle() as usize, Some(BlockList::new()))
+    }
+
+    fn with(is_worker: bool, parity: usize, alone: Option<BlockList>) -> Self {
         Marker {
             is_worker,
-            parity: mark_parity(),
+            parity,
             stack: HEAP.take_block(),
+            alone,
             ahead: [None; AHEAD],
             next_ahead: 0,
             candidates: Candidates::new(),
@@ -122,10 +135,12 @@ impl Marker {
             // SAFETY: as above.
             unsafe { HEAP.blocks.give(self.stack) };
         } else {
-            GREY.give(self.stack);
+            self.share(self.stack);
         }
         self.candidates.flush();
-        GREY.end_holding();
+        if self.alone.is_none() {
+            GREY.end_holding();
+        }
         self.take_marked()
     }
 
@@ -134,9 +149,9 @@ impl Marker {
         (std::mem::take(&mut self.marked_bytes), std::mem::take(&mut self.marked_objects))
     }
 
-    /// Shades a root. Its header is read, so it is in the cache already.
+    /// Shades a root, or what is to be kept as one is. Its header is read, so it is in the cache already.
     pub(crate) fn shade_root(&mut self, object: Object) {
-        // SAFETY: a root is alive, and its header was written before it was logged.
+        // SAFETY: it is alive (or not swept yet), and its header was written before it was logged.
         let facts = unsafe { SlotFacts::of_object(object) };
         self.shade(object, Some(facts));
     }
@@ -178,11 +193,17 @@ impl Marker {
 
     #[cold]
     fn take(&mut self) -> Option<Object> {
-        let block = GREY.take(self.is_worker)?;
+        let block = match &mut self.alone {
+            Some(full) => full.pop_front()?,
+            None => {
+                let block = GREY.take(self.is_worker)?;
+                self.parity = mark_parity();
+                block
+            }
+        };
         // SAFETY: the old stack is empty and ours.
         unsafe { HEAP.blocks.give(self.stack) };
         self.stack = block;
-        self.parity = mark_parity();
         // SAFETY: the block is ours now.
         unsafe { self.stack.as_mut() }.pop()
     }
@@ -191,13 +212,21 @@ impl Marker {
     fn push(&mut self, object: Object) {
         // SAFETY: the stack is ours.
         if unsafe { self.stack.as_mut() }.push(object) {
-            GREY.give(std::mem::replace(&mut self.stack, HEAP.take_block()));
+            let full = std::mem::replace(&mut self.stack, HEAP.take_block());
+            self.share(full);
+        }
+    }
+
+    fn share(&mut self, block: NonNull<Block>) {
+        match &mut self.alone {
+            Some(full) => full.push_front(block),
+            None => GREY.give(block),
         }
     }
 
     #[inline]
     fn shade(&mut self, object: Object, facts: Option<SlotFacts>) {
-        // SAFETY: the object is referred to by a live one, and we hold a grey object, so S2 is off.
+        // SAFETY: the object is referred to by a live one, and we hold a grey object, so S2 is off; or the cycle has not got to its sweep.
         if unsafe { set_mark(object, self.parity) } {
             // SAFETY: as above; who could lead us here saw the header written.
             let facts = facts.unwrap_or_else(|| unsafe { SlotFacts::of_object(object) });
@@ -225,7 +254,10 @@ impl Marker {
         let mut block = HEAP.take_block();
         // SAFETY: the block is ours.
         unsafe { block.as_mut() }.push(object);
-        GREY.leave_to_worker(block, std::mem::take(&mut self.too_much));
+        match &mut self.alone {
+            Some(full) => full.push_front(block),
+            None => GREY.leave_to_worker(block, std::mem::take(&mut self.too_much)),
+        }
     }
 
     /// A container's next element comes. Whether the walk over the current object should end.

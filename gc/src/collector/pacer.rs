@@ -82,6 +82,12 @@ impl Pacer {
         self.set_goal(config, live);
     }
 
+    /// `bytes` that were not marked at S2 are kept for finalizers.
+    pub(crate) fn kept(&self, config: &Config, bytes: u64) {
+        let live = self.live.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.set_goal(config, live);
+    }
+
     fn set_goal(&self, config: &Config, live: u64) {
         let position = HEAP.account.total_bytes();
         let room = room_above(config, live);

@@ -22,13 +22,28 @@ use std::{
 };
 
 per_thread! {
-    static DROPPING: Cell<bool> = const { Cell::new(false) };
+    static DUTY: Cell<Duty> = const { Cell::new(Duty::None) };
+}
+
+/// What users' code a thread is running for the collector.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    None,
+    /// A `Drop` or a hook.
+    Drop,
+    /// A finalizer or a cleanup.
+    Finalize,
+}
+
+/// Whether the calling thread is dropping for the collector, so that what it lets go of is what `collect` asks for.
+#[inline]
+pub(crate) fn is_dropping() -> bool {
+    DUTY.with(Cell::get) == Duty::Drop
 }
 
 /// Whether the calling thread is running users' code for the collector now, so that it cannot wait for it.
-#[inline]
-pub(crate) fn is_dropping() -> bool {
-    DROPPING.with(Cell::get)
+pub(super) fn cannot_wait() -> bool {
+    DUTY.with(Cell::get) != Duty::None
 }
 
 /// Drops a dead value. A panic in it goes no further; its remaining parts leak.
@@ -42,12 +57,21 @@ pub(crate) unsafe fn drop_dead(object: Object) {
 
 /// Runs users' code for the collector. A panic in it goes no further.
 pub(super) fn as_the_collector(code: impl FnOnce()) {
-    let before = DROPPING.with(|dropping| dropping.replace(true));
+    on_duty(Duty::Drop, code);
+}
+
+/// Runs a finalizer or a cleanup. A panic in it goes no further.
+pub(super) fn finalizing(code: impl FnOnce()) {
+    on_duty(Duty::Finalize, code);
+}
+
+fn on_duty(duty: Duty, code: impl FnOnce()) {
+    let before = DUTY.with(|current| current.replace(duty));
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
         // Dropping it could run code of users, and panic, here.
         std::mem::forget(payload);
     }
-    DROPPING.with(|dropping| dropping.set(before));
+    DUTY.with(|current| current.set(before));
 }
 
 /// Drops what needs dropping in a span that a mutator took for sweeping, and returns it to its central list.

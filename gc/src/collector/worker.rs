@@ -4,7 +4,7 @@
 //! sleeps until asked, or until the timer (if the program has allocated since). Waiters wait for a number, too. A program that never
 //! allocates starts no thread.
 
-use super::{cycle, dropper::DROPPER, grey::GREY, mark::Marker, pacer::PACER};
+use super::{cycle, dropper::DROPPER, finalize::queue::FINALIZERS, grey::GREY, mark::Marker, pacer::PACER};
 use crate::{
     config::{self, Config},
     heap::{HEAP, arena::PAGE_SIZE},
@@ -60,6 +60,7 @@ type Errand = Box<dyn FnMut() -> bool + Send>;
 // One for each thing that must be done once, so that a start that fails midway can be tried again.
 static DROPPER_STARTED: OnceCell<()> = OnceCell::new();
 static STARTED: OnceCell<()> = OnceCell::new();
+static FINALIZER_STARTED: OnceCell<()> = OnceCell::new();
 
 /// Bytes of stack for the collector's threads. Only what is used takes memory; deep values owned by one object are traced and dropped
 /// recursively.
@@ -91,6 +92,24 @@ pub(crate) fn ensure_started() {
             }
         }
     });
+}
+
+/// Starts the finalizer thread, if it has not been.
+///
+/// # Panics
+/// As `ensure_started`.
+#[inline]
+pub(crate) fn ensure_finalizer_started() {
+    // A model is its own finalizer thread.
+    if FINALIZER_STARTED.get().is_none() && !cfg!(graphgc_loom) {
+        start_finalizer();
+    }
+}
+
+#[cold]
+fn start_finalizer() {
+    ensure_started();
+    FINALIZER_STARTED.get_or_init(|| must_spawn("graphgc-finalize", || FINALIZERS.run()));
 }
 
 /// Starts a thread of the collector's. A panic in it is a defect of the collector's, and without the thread the process would go on uncollected.

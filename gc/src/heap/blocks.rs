@@ -251,10 +251,15 @@ impl BlockList {
 
     /// Calls `f` with every object in the list.
     pub(crate) fn for_each(&self, mut f: impl FnMut(Object)) {
+        self.for_each_block(|objects| objects.iter().copied().for_each(&mut f));
+    }
+
+    /// Calls `f` with the objects of each block in the list.
+    pub(crate) fn for_each_block(&self, mut f: impl FnMut(&[Object])) {
         let mut next = self.first;
         // SAFETY: blocks in the list are the list's.
         while let Some(block) = unsafe { next.as_ref() } {
-            block.as_slice().iter().copied().for_each(&mut f);
+            f(block.as_slice());
             next = block.next;
         }
     }

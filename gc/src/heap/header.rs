@@ -218,8 +218,17 @@ impl Object {
     /// The object is allocated and its header was written before the caller learnt its address.
     #[inline]
     pub(crate) unsafe fn code(self) -> u32 {
-        // SAFETY: by contract; the code never changes while the object lives.
+        // SAFETY: by contract; the code never changes while anybody but the collector can reach the object.
         unsafe { (*self.0.as_ptr()).code }
+    }
+
+    /// Says that the payload has another type, of the same layout.
+    ///
+    /// # Safety
+    /// The object is allocated, and nobody else reads its code meanwhile.
+    pub(crate) unsafe fn set_code(self, code: u32) {
+        // SAFETY: by contract.
+        unsafe { (*self.0.as_ptr()).code = code };
     }
 }
 

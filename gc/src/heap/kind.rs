@@ -1,4 +1,5 @@
-//! What a span's objects have in common beside their size: whether they hold handles, and what dropping them means.
+//! What a span's objects have in common beside their size: whether they hold handles, what dropping them means, and whether they have
+//! finalizers.
 
 /// What must happen to a dead value besides forgetting it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,19 +19,29 @@ impl DropKind {
     }
 }
 
-/// Scan or no-scan, and the kind of drop: constants of an object's type by which spans are separated.
+/// Scan or no-scan, the kind of drop, and whether there is a finalizer: constants of an object's type by which spans are separated.
+///
+/// Objects with finalizers lie in spans of their own, so that the collector finds those that are about to go without looking at others. There are two
+/// kinds of them only: whatever their drop, it is the dropper's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Kind {
     pub(crate) scan: bool,
     pub(crate) drop: DropKind,
+    pub(crate) finalize: bool,
 }
 
 impl Kind {
     /// Number of kinds.
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 8;
+
+    /// The kind of objects with finalizers.
+    pub(crate) const fn finalizable(scan: bool) -> Kind {
+        Kind { scan, drop: DropKind::User, finalize: true }
+    }
 
     pub(crate) const fn index(self) -> usize {
-        self.drop as usize * 2 + self.scan as usize
+        let row = if self.finalize { 3 } else { self.drop as usize };
+        row * 2 + self.scan as usize
     }
 
     pub(crate) const fn from_index(index: usize) -> Kind {
@@ -39,7 +50,7 @@ impl Kind {
             1 => DropKind::Frees,
             _ => DropKind::User,
         };
-        Kind { scan: index % 2 == 1, drop }
+        Kind { scan: index % 2 == 1, drop, finalize: index / 2 == 3 }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) mod size_class;
 pub(crate) mod slots;
 pub(crate) mod span;
 
-use crate::sync::{AtomicU32, AtomicUsize, Mutation, Ordering, const_fn, global, weakened};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutation, Ordering, const_fn, global, weakened};
 use account::Account;
 use blocks::{Block, BlockPool};
 use central::{Central, SPAN_CLASSES};
@@ -53,6 +53,8 @@ pub(crate) struct Heap {
     cycle: AtomicU32,
     /// Spans that mutators are sweeping now.
     lazy_sweeps: AtomicUsize,
+    /// Whether the collector has done what it must do between S2 and the sweep. Cleared with the world stopped.
+    may_sweep: AtomicBool,
 }
 
 impl Heap {
@@ -65,6 +67,7 @@ impl Heap {
                 centrals: centrals(),
                 cycle: AtomicU32::new(0),
                 lazy_sweeps: AtomicUsize::new(0),
+                may_sweep: AtomicBool::new(true),
             }
         }
     }
@@ -85,18 +88,27 @@ impl Heap {
         self.cycle.load(Ordering::Acquire)
     }
 
-    /// Makes every span unswept: S2, with the world stopped.
+    /// Makes every span unswept: S2, with the world stopped. Nobody sweeps before `allow_sweeping`.
     pub(crate) fn advance_cycle(&self) -> u32 {
         // The top bit of a span's `swept` is taken.
         let next = (self.cycle() + 1) & (u32::MAX >> 1);
         self.cycle.store(next, Ordering::Release);
+        self.may_sweep.store(false, Ordering::Relaxed);
         next
+    }
+
+    /// What is white may go: mutators may sweep from now on.
+    pub(crate) fn allow_sweeping(&self) {
+        self.may_sweep.store(true, Ordering::Release);
     }
 
     /// Takes an unswept span for sweeping by a mutator; `end_lazy_sweep` must follow.
     ///
     /// Counting before taking lets the collector believe an empty list with no lazy sweep under way.
     pub(crate) fn begin_lazy_sweep(&self, central: &Central, cycle: u32) -> Option<&'static Span> {
+        if !self.may_sweep.load(Ordering::Acquire) && !weakened(Mutation::SweepEarly) {
+            return None;
+        }
         let late = weakened(Mutation::SweepCountedLate);
         if !late {
             self.lazy_sweeps.fetch_add(1, Ordering::AcqRel);

@@ -20,6 +20,7 @@
 //! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
 //! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
 //! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
+//! | finalizers vs. sweep, allocation and the next cycle | `finalizers` | `SweepEarly`, `PublishBeforeMarking`, `KeepTheFinalizableAlone`, `QueueWithoutEntry` |
 //!
 //! What loom does not see: schedules with more preemptions than the bound that each model gives `verify` (one to three); orders of two mere looks at a word, which it
 //! takes for one (`content` makes such an order visible); and plain memory, but where a model or a record watches it.
@@ -28,6 +29,7 @@ mod allocation;
 mod cell_lock;
 mod content;
 mod edge;
+mod finalizers;
 mod gate;
 mod handles;
 mod pins;
@@ -113,6 +115,7 @@ fn every_mutation_has_a_model() {
         include_str!("cell_lock.rs"),
         include_str!("content.rs"),
         include_str!("edge.rs"),
+        include_str!("finalizers.rs"),
         include_str!("gate.rs"),
         include_str!("handles.rs"),
         include_str!("pins.rs"),

@@ -15,7 +15,10 @@ pub(crate) use slices::{SliceRefused, allocate_slice};
 
 use super::{Operation, pin};
 use crate::{
-    collector,
+    collector::{
+        self,
+        finalize::local::{set_owner, this_thread},
+    },
     heap::{
         HEAP, OutOfMemory,
         cache::Refill,
@@ -50,6 +53,9 @@ pub(crate) enum Birth {
 #[inline]
 pub(crate) fn allocate<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     const { assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "graphgc: alignment above 16 MiB") };
+    if const { Describe::<T>::KIND.finalize && Describe::<T>::OWNER.is_none() } {
+        collector::ensure_finalizer_started();
+    }
     if fits_one_slice(&value) { allocate_at_once(value, birth) } else { allocate_in_slices(value, birth) }
 }
 
@@ -71,6 +77,7 @@ fn fits_one_slice<T: Trace>(value: &T) -> bool {
 fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
     let code = encode(Describe::<T>::INFO);
+    let owner = owner::<T>();
     let Ok(Slot { mut operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
         return Err(value);
     };
@@ -80,6 +87,8 @@ fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
     // SAFETY: as above.
     unsafe { payload.write(value) };
+    // SAFETY: as above.
+    unsafe { write_owner(payload, owner) };
     if facts::<T>().scan {
         let mut claim = Claim::new(operation);
         // SAFETY: just written; nobody else knows of it.
@@ -94,6 +103,24 @@ fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
         collector::after_allocation(owed);
     }
     Ok(object)
+}
+
+/// The number of the thread that is to finalize the object, if it is to be one that has made it: this one.
+#[inline]
+fn owner<T: Trace>() -> Option<u64> {
+    const { Describe::<T>::OWNER.is_some() }.then(this_thread)
+}
+
+/// Notes it behind the payload.
+///
+/// # Safety
+/// The payload is in a slot of the caller's, for a `T`.
+#[inline]
+unsafe fn write_owner<T: Trace>(payload: NonNull<T>, owner: Option<u64>) {
+    if let (Some(offset), Some(owner)) = (const { Describe::<T>::OWNER }, owner) {
+        // SAFETY: by contract; the slot has room for the number there.
+        unsafe { set_owner(payload.cast(), offset, owner) };
+    }
 }
 
 /// A free slot, and the operation in which it was found.
@@ -119,6 +146,7 @@ fn find_slot(span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfM
 fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let pin = pin::pin();
     let code = encode(Describe::<T>::INFO);
+    let owner = owner::<T>();
     let size = const { object_size(Describe::<T>::LAYOUT) };
     let Ok(object) = allocate_slot(size, align_of::<T>(), Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
         return Err(value);
@@ -127,6 +155,8 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
     // SAFETY: as above.
     unsafe { payload.write(value) };
+    // SAFETY: as above.
+    unsafe { write_owner(payload, owner) };
     if facts::<T>().scan {
         let mut claim = Claim::new(Operation::enter());
         // SAFETY: just written; nobody else knows of it.

@@ -38,6 +38,33 @@ pub(crate) struct Totals {
     marked_objects: AtomicU64,
     /// Root counts brought to 0 by dropping dead values.
     let_go: AtomicU64,
+    finalizers: Jobs,
+    local_finalizers: Jobs,
+    cleanups: Jobs,
+    /// Of the local ones, those that were given up.
+    unfinalized: AtomicU64,
+}
+
+/// Jobs of users' that were queued, and those that are done.
+struct Jobs {
+    queued: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Jobs {
+    const fn new() -> Self {
+        Jobs { queued: AtomicU64::new(0), done: AtomicU64::new(0) }
+    }
+
+    /// Who sees a job done sees what it did.
+    fn done(&self) -> u64 {
+        self.done.load(Acquire)
+    }
+
+    fn pending(&self) -> u64 {
+        let done = self.done();
+        self.queued.load(Relaxed).saturating_sub(done)
+    }
 }
 
 /// Durations of one of the two stops, in nanoseconds.
@@ -83,6 +110,10 @@ impl Totals {
             marked_bytes: AtomicU64::new(0),
             marked_objects: AtomicU64::new(0),
             let_go: AtomicU64::new(0),
+            finalizers: Jobs::new(),
+            local_finalizers: Jobs::new(),
+            cleanups: Jobs::new(),
+            unfinalized: AtomicU64::new(0),
         }
     }
 
@@ -138,6 +169,37 @@ impl Totals {
         self.let_go.load(Acquire)
     }
 
+    /// Before the queue has them.
+    pub(crate) fn finalizers_queued(&self, number: usize) {
+        self.finalizers.queued.fetch_add(number as u64, Relaxed);
+    }
+
+    pub(crate) fn finalized(&self) {
+        self.finalizers.done.fetch_add(1, Release);
+    }
+
+    pub(crate) fn local_finalizers_queued(&self) {
+        self.local_finalizers.queued.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn finalized_locally(&self) {
+        self.local_finalizers.done.fetch_add(1, Release);
+    }
+
+    /// The thread of an object with a local finalizer has ended.
+    pub(crate) fn given_up_unfinalized(&self) {
+        self.unfinalized.fetch_add(1, Relaxed);
+        self.local_finalizers.done.fetch_add(1, Release);
+    }
+
+    pub(crate) fn cleanups_queued(&self, number: usize) {
+        self.cleanups.queued.fetch_add(number as u64, Relaxed);
+    }
+
+    pub(crate) fn cleaned_up(&self) {
+        self.cleanups.done.fetch_add(1, Release);
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let account = &HEAP.account;
         Snapshot {
@@ -191,6 +253,18 @@ pub struct Stats {
     pub span_bytes: u64,
     /// Memory of the collector's own lists (roots, grey objects), in bytes.
     pub list_bytes: u64,
+    /// Unreachable objects whose [finalizer](crate::Finalize) waits for its thread or is running: the length of its queue.
+    pub finalizers_pending: u64,
+    /// Finalizers that have returned or panicked since the program began, local ones included.
+    pub finalizers_run: u64,
+    /// Unreachable objects whose [local finalizer](crate::LocalFinalize) waits for [`run_finalizers`](crate::run_finalizers) or is running, of all threads together.
+    pub local_finalizers_pending: u64,
+    /// Objects with a local finalizer that were given up without it since their thread has ended.
+    pub unfinalized: u64,
+    /// [Cleanups](crate::Gc::on_drop) of objects that are gone, waiting for the finalizer thread or running.
+    pub cleanups_pending: u64,
+    /// Cleanups that have returned or panicked since the program began.
+    pub cleanups_run: u64,
     /// Threads that have used the collector and not ended.
     pub threads: usize,
     /// Pinned scopes ([`Guard`](crate::Guard)s) that are open now, nested ones included.
@@ -207,6 +281,8 @@ pub struct Stats {
 /// assert!(graphgc::stats().total_objects > before);
 /// ```
 pub fn stats() -> Stats {
+    let unfinalized = TOTALS.unfinalized.load(Relaxed);
+    let run_locally = TOTALS.local_finalizers.done().saturating_sub(unfinalized);
     let (totals, account, pages) = (&TOTALS, &HEAP.account, HEAP.pages.stats());
     let time = |nanoseconds: &AtomicU64| Duration::from_nanos(nanoseconds.load(Relaxed));
     Stats {
@@ -228,6 +304,12 @@ pub fn stats() -> Stats {
         reserved_bytes: pages.reserved_bytes as u64,
         span_bytes: (pages.in_use_pages * crate::heap::arena::PAGE_SIZE) as u64,
         list_bytes: HEAP.blocks.committed_bytes() as u64,
+        finalizers_pending: totals.finalizers.pending(),
+        finalizers_run: totals.finalizers.done() + run_locally,
+        local_finalizers_pending: totals.local_finalizers.pending(),
+        unfinalized,
+        cleanups_pending: totals.cleanups.pending(),
+        cleanups_run: totals.cleanups.done(),
         threads: registered_threads(),
         open_pins: open_pins(),
         oldest_pin: oldest_pin(),

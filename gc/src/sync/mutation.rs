@@ -122,6 +122,15 @@ mutations! {
     SweepCountedLate,
     /// The collector does not wait for sweeps of mutators.
     SweepWithoutWaiting,
+    // Between S2 and the sweep.
+    /// Mutators sweep as soon as S2 is over.
+    SweepEarly,
+    /// Objects go to the finalizer thread before what they reach is marked.
+    PublishBeforeMarking,
+    /// What the objects that finalizers will see reach is not marked.
+    KeepTheFinalizableAlone,
+    /// The handle of the finalizer thread's queue is not logged.
+    QueueWithoutEntry,
 }
 
 /// Whether the line has been weakened. Never, outside the models.

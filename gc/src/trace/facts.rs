@@ -5,6 +5,7 @@
 //! indirections (`Vec`, `Box`, maps) must not ask their content for its facts, or `struct Tree(Vec<Tree>)` would ask
 //! itself; they use [`Info::Behind`] instead, which a derived type answers with [`Unknown`] and everything else with itself.
 
+use super::finalize::Finalizer;
 pub use crate::heap::kind::DropKind;
 
 /// The facts of one type.
@@ -85,6 +86,9 @@ pub trait Info {
     /// What an owning indirection may ask about this type: itself, or [`Unknown`] if the answer could depend on the
     /// indirection.
     type Behind: Info;
+    /// Who runs the finalizer of an object whose content is a value of this type, if it has one. Not what is true of its parts: a value in a field of
+    /// another is no object.
+    const FINALIZER: Finalizer = Finalizer::None;
 }
 
 /// Anything may be in there. Always true; `#[derive(Trace)]` gives this answer to owning indirections.

@@ -5,6 +5,7 @@
 //! writing (count them). What can be known of a type without looking at a value is in its [`Facts`].
 
 pub(crate) mod facts;
+pub(crate) mod finalize;
 mod impls;
 pub(crate) mod no_handles;
 #[doc(hidden)]
@@ -14,6 +15,7 @@ pub(crate) mod tracer;
 pub(crate) mod type_info;
 
 pub use facts::{DropKind, Facts, Info, Leaf, Unknown};
+pub use finalize::{Finalize, Finalizer, LocalFinalize};
 pub use no_handles::NoHandles;
 pub use tracer::Tracer;
 #[doc(hidden)]
@@ -47,7 +49,7 @@ pub use type_info::SlotFacts;
 ///   own `trace` is then called); it runs no code of users, does not panic, allocates nothing and waits for nothing.
 /// - [`drop_swept`](Trace::drop_swept) drops whatever the value owns besides the handles that `trace` visits directly, and calls the
 ///   `drop_swept` of what `trace` visits; it never reads through a handle.
-/// - [`Self::Info`](Trace::Info) tells the truth; [`Unknown`] always does.
+/// - [`Self::Info`](Trace::Info) tells the truth; [`Unknown`] always does. If it speaks of a finalizer, the type is what that [asks for](Finalizer).
 /// - The type has no `Drop` of its own that could run while a handle in the value is claimed (the derive bans `Drop`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be traced by the garbage collector",
@@ -80,4 +82,8 @@ pub unsafe trait Trace: 'static {
     /// # Safety
     /// The collector alone calls this, once, on a value that nothing else can reach; the value is gone afterwards.
     unsafe fn drop_swept(&mut self);
+
+    /// Runs the finalizer that [`Info::FINALIZER`] of `Self::Info` speaks of. The collector calls this, and the derive implements it.
+    #[doc(hidden)]
+    fn run_finalizer(&self) {}
 }

@@ -8,6 +8,7 @@ use super::Unknown;
 pub use super::{
     NoHandles, SlotFacts, Trace, Tracer,
     facts::{DropKind, Facts, Info, Leaf},
+    finalize::{Finalize, HasFinalizer, HasLocalFinalizer, LocalFinalize, WithFinalizer, WithLocalFinalizer},
 };
 use std::marker::PhantomData;
 

@@ -21,14 +21,18 @@ use std::{alloc::Layout, marker::PhantomData, ptr::NonNull};
 pub(crate) struct DescribeSlice<T, U: ?Sized>(PhantomData<(T, *const U)>);
 
 impl<T: Trace, U: ?Sized> DescribeSlice<T, U> {
-    pub(crate) const KIND: Kind = Describe::<T>::KIND;
+    /// Elements are no objects: nobody finalizes them.
+    pub(crate) const KIND: Kind = Describe::<T>::PART;
     /// The collector must know the length.
     pub(crate) const HAS_LENGTH: bool = Self::KIND.scan || !matches!(Self::KIND.drop, DropKind::None);
     pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
         trace: trace_slice::<T>,
         drop_swept: drop_slice::<T>,
+        finalize: |_| (),
         slot: SlotShape::BySpan,
         kind: Self::KIND,
+        owner: None,
+        due: None,
         name: std::any::type_name::<U>,
     };
 }

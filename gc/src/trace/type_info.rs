@@ -6,7 +6,7 @@
 //!
 //! The size of a slot is part of the description, but for slices (see `trace::slices`): there the span knows.
 
-use super::{Facts, Info, Trace, Tracer};
+use super::{Facts, Info, Trace, Tracer, finalize::Finalizer};
 use crate::heap::{
     header::{Object, payload_offset},
     kind::Kind,
@@ -20,8 +20,14 @@ use std::{alloc::Layout, ptr::NonNull};
 pub(crate) struct TypeInfo {
     pub(super) trace: unsafe fn(Object, &mut Tracer<'_>),
     pub(super) drop_swept: unsafe fn(Object),
+    /// Runs the finalizer.
+    pub(super) finalize: unsafe fn(Object),
     pub(super) slot: SlotShape,
     pub(crate) kind: Kind,
+    /// Where the number of the thread that is to run the finalizer lies, in bytes from the header, if that is not the collector's.
+    pub(crate) owner: Option<usize>,
+    /// While the finalizer is due: the descriptor that the object's header leads to once it has been handed over, the same but for this.
+    pub(crate) due: Option<&'static TypeInfo>,
     /// A function, since names are no constants.
     pub(super) name: fn() -> &'static str,
 }
@@ -119,17 +125,54 @@ pub(crate) const fn facts<T: Trace>() -> Facts {
 pub(crate) struct Describe<T>(std::marker::PhantomData<T>);
 
 impl<T: Trace> Describe<T> {
-    pub(crate) const KIND: Kind = Kind { scan: facts::<T>().scan, drop: facts::<T>().drop };
-    pub(crate) const LAYOUT: Layout = Layout::new::<T>();
+    const FINALIZER: Finalizer = <T::Info as Info>::FINALIZER;
+    /// Of a value that is not the whole content of an object.
+    pub(crate) const PART: Kind = Kind { scan: facts::<T>().scan, drop: facts::<T>().drop, finalize: false };
+    pub(crate) const KIND: Kind = match Self::FINALIZER {
+        Finalizer::None => Self::PART,
+        Finalizer::Thread | Finalizer::Owner => Kind::finalizable(facts::<T>().scan),
+    };
+    /// Where the number of the thread that is to run the finalizer lies, in bytes from the payload, if one is.
+    pub(crate) const OWNER: Option<usize> = match Self::FINALIZER {
+        Finalizer::Owner => Some(size_of::<T>().next_multiple_of(size_of::<u64>())),
+        Finalizer::None | Finalizer::Thread => None,
+    };
+    pub(crate) const LAYOUT: Layout = layout_with::<T>(Self::OWNER);
     pub(crate) const CLASS: usize = class_for(Self::LAYOUT);
     pub(crate) const SLOT_BYTES: u32 = slot_bytes(Self::LAYOUT);
-    pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
-        trace: trace_erased::<T>,
-        drop_swept: drop_erased::<T>,
-        slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
-        kind: Self::KIND,
-        name: std::any::type_name::<T>,
+    pub(crate) const INFO: &'static TypeInfo = match Self::FINALIZER {
+        Finalizer::None => Self::DONE,
+        Finalizer::Thread | Finalizer::Owner => &TypeInfo { due: Some(Self::DONE), ..Self::describe() },
     };
+    /// For objects without a finalizer, or whose finalizer has been handed over.
+    const DONE: &'static TypeInfo = &Self::describe();
+
+    const fn describe() -> TypeInfo {
+        TypeInfo {
+            trace: trace_erased::<T>,
+            drop_swept: drop_erased::<T>,
+            finalize: finalize_erased::<T>,
+            slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
+            kind: Self::KIND,
+            owner: match Self::OWNER {
+                Some(offset) => Some(payload_offset(align_of::<T>()) + offset),
+                None => None,
+            },
+            due: None,
+            name: std::any::type_name::<T>,
+        }
+    }
+}
+
+/// The layout of a `T`, and of the number of its owner behind it.
+const fn layout_with<T>(owner: Option<usize>) -> Layout {
+    match owner {
+        None => Layout::new::<T>(),
+        Some(offset) => match Layout::from_size_align(offset + size_of::<u64>(), align_of::<T>()) {
+            Ok(layout) => layout,
+            Err(_) => panic!("the type is too large"),
+        },
+    }
 }
 
 /// # Safety
@@ -151,6 +194,13 @@ unsafe fn drop_erased<T: Trace>(object: Object) {
 unsafe fn payload_of<T>(object: Object) -> NonNull<T> {
     // SAFETY: by contract.
     unsafe { object.payload(align_of::<T>()).cast() }
+}
+
+/// # Safety
+/// The object's payload is a live `T`, and this is a thread that may run its finalizer.
+unsafe fn finalize_erased<T: Trace>(object: Object) {
+    // SAFETY: by contract.
+    unsafe { payload_of::<T>(object).as_ref() }.run_finalizer();
 }
 
 impl TypeInfo {
@@ -186,6 +236,16 @@ impl TypeInfo {
     pub(crate) unsafe fn trace(&self, object: Object, tracer: &mut Tracer<'_>) {
         // SAFETY: by contract.
         unsafe { (self.trace)(object, tracer) };
+    }
+
+    /// Runs the object's finalizer.
+    ///
+    /// # Safety
+    /// The object is alive and stays so, is of this type, and its payload is visible to the caller, which is the finalizer thread or the object's owner as the
+    /// type's `Finalizer` says.
+    pub(crate) unsafe fn finalize(&self, object: Object) {
+        // SAFETY: by contract.
+        unsafe { (self.finalize)(object) };
     }
 
     /// Drops a dead object of this type.

@@ -1,0 +1,23 @@
+//! Between S2 and the sweep: what is white is about to go, and those who asked to be told are.
+//!
+//! No span that had objects at S2 is swept, by anyone, before this is over (`Heap::allow_sweeping`): the bits of the white objects and all that they refer to stay as they are.
+//! Mutators that need room meanwhile take fresh spans. The order:
+//!
+//! 1. objects with finalizers are kept, with all that they reach, and queued (`finalize`);
+//! 2. cleanups of what is white even then are queued (`finalize::cleanup`).
+
+use super::{
+    finalize::{cleanup, keep_finalizable},
+    pacer::PACER,
+};
+use crate::{config::Config, heap::HEAP};
+
+/// All of it, after the S2 of `cycle`; then sweeping may begin.
+pub(super) fn run(config: &Config, cycle: u32) {
+    let kept = keep_finalizable(cycle);
+    if kept > 0 {
+        PACER.kept(config, kept as u64);
+    }
+    cleanup::queue_those_of_the_dead();
+    HEAP.allow_sweeping();
+}
