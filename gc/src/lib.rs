@@ -24,6 +24,7 @@
 //! | `Rc<T>`, `Arc<T>` | [`Gc<T>`](Gc) | no `get_mut`, `make_mut`, `try_unwrap`, `strong_count`: the collector may be reading |
 //! | `Arc<dyn Trait>`, `Arc<[T]>`, `Arc<str>` | the same with `Gc` | a trait object is made by [`gc.unsize::<dyn Trait>(\|p\| p)`](Gc::unsize), and may be a field if `Trace` is a supertrait; [`ThinGc`] is one word and fits a `GcCell` |
 //! | `Vec<u8>` to read a file into | [`Gc::<[u8]>::read_from`](Gc::read_from), [`BytesBuilder`] | what is read is where it stays |
+//! | `Weak<T>` | [`Weak<T>`](Weak) | seldom needed: cycles are no leak. Found dead by the collector, not at the last drop |
 //! | `Cell<Option<Rc<T>>>`, `ArcSwapOption<T>` | [`GcCell<Option<Gc<T>>>`](GcCell) | `get` clones the handle |
 //! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
 //! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
@@ -91,7 +92,7 @@ pub use {
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},
-    handle::{AllocError, BytesBuilder, Gc, Guard, Local, Thin, ThinGc, Unsizing, pin},
+    handle::{AllocError, BytesBuilder, Gc, Guard, Local, LocalWeak, Thin, ThinGc, Unsizing, Weak, pin},
     mutator::holders::HeldPin,
     observe::{
         stats::{Stats, stats},

@@ -10,30 +10,30 @@ use crate::{
 };
 use std::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
 
-/// What a [`GcCell`] can hold: `Gc<T>` or `Option<Gc<T>>`, for `T: Sized`.
+/// What a [`GcCell`] can hold: `Gc<T>`, `Option<Gc<T>>`, `Weak<T>` or `Option<Weak<T>>`, for `T: Sized`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fit a `GcCell`",
-    label = "not `Gc<T>` or `Option<Gc<T>>`",
+    label = "not `Gc<T>`, `Weak<T>` or an `Option` of one",
     note = "a `GcCell` holds exactly one edge; for anything else use `GcRefCell`, `GcMutex` or `GcRwLock`"
 )]
 pub trait Edge: sealed::Sealed {
-    /// The edge as a pinned scope has it: `Local<'g, T>` or `Option<Local<'g, T>>`.
+    /// The edge as a pinned scope has it: `Local<'g, T>`, `LocalWeak<'g, T>` or an `Option` of one.
     type Local<'g>: sealed::PinnedEdge<'g>;
 }
 
 #[expect(private_interfaces, reason = "sealed: nobody outside calls or implements these")]
 pub(crate) mod sealed {
-    use crate::heap::header::Object;
+    use crate::{heap::header::Object, trace::type_info::SlotFacts};
 
     /// Conversion to and from the object an edge leads to.
     ///
     /// # Safety
     /// `from_object` of what `into_object` gave is the same edge.
     pub unsafe trait Sealed: 'static {
-        /// The type of the objects.
-        type Target: crate::Trace;
+        /// What the slots of the objects are like.
+        const FACTS: SlotFacts;
 
-        /// The object, whose count passes to the caller.
+        /// The object, whose count passes to the caller. May allocate.
         fn into_object(self) -> Option<Object>;
 
         /// The edge to `object`, with a count of the caller's.
@@ -42,7 +42,7 @@ pub(crate) mod sealed {
         /// `object` came from `into_object`, and the caller owns one count of it.
         unsafe fn from_object(object: Option<Object>) -> Self;
 
-        /// The object, borrowed.
+        /// The object, borrowed. May allocate.
         fn object(&self) -> Option<Object>;
     }
 
@@ -75,7 +75,7 @@ impl<T: Trace> Edge for Option<Gc<T>> {
 #[expect(private_interfaces, reason = "sealed")]
 // SAFETY: a handle and its object determine each other.
 unsafe impl<T: Trace> Sealed for Gc<T> {
-    type Target = T;
+    const FACTS: SlotFacts = SlotFacts::of::<T>();
 
     #[inline]
     fn into_object(self) -> Option<Object> {
@@ -98,7 +98,7 @@ unsafe impl<T: Trace> Sealed for Gc<T> {
 #[expect(private_interfaces, reason = "sealed")]
 // SAFETY: as above; `None` is no object.
 unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
-    type Target = T;
+    const FACTS: SlotFacts = SlotFacts::of::<T>();
 
     #[inline]
     fn into_object(self) -> Option<Object> {
@@ -148,7 +148,7 @@ unsafe impl<'g, T: Trace> PinnedEdge<'g> for Option<Local<'g, T>> {
     }
 }
 
-/// The garbage-collected world's `Cell` for one edge: `Gc<T>` or `Option<Gc<T>>` in one word, read and changed atomically without
+/// The garbage-collected world's `Cell` for one edge: `Gc<T>`, `Weak<T>` or an `Option` of one in one word, read and changed atomically without
 /// locks, shared between threads if the handle is.
 ///
 /// Every access is a few nanoseconds: it enters a short critical section of the collector, and changes are compare-and-swap.
@@ -243,14 +243,14 @@ impl<P: Edge> GcCell<P> {
     /// # Errors
     /// Gives `new` back if it leads elsewhere.
     pub fn replace_if(&self, current: &P, new: P) -> Result<P, P> {
-        let new = ManuallyDrop::new(new);
+        let (current, new) = (current.object(), new.into_object());
         let operation = Operation::enter();
         let mut seen = self.word.read();
-        while seen.object() == current.object() {
-            match self.word.exchange(seen, new.object()) {
+        while seen.object() == current {
+            match self.word.exchange(seen, new) {
                 Ok(()) => {
                     if !seen.is_counted() {
-                        hand_over(&operation, seen.object(), new.object());
+                        hand_over(&operation, seen.object(), new);
                     }
                     // SAFETY: the cell held it, and its count is ours now.
                     return Ok(unsafe { P::from_object(seen.object()) });
@@ -259,7 +259,8 @@ impl<P: Edge> GcCell<P> {
             }
         }
         drop(operation);
-        Err(ManuallyDrop::into_inner(new))
+        // SAFETY: it is what we were given.
+        Err(unsafe { P::from_object(new) })
     }
 
     /// The edge of a cell that you have to yourself.
@@ -351,7 +352,7 @@ unsafe impl<P: Edge> Trace for GcCell<P> {
 
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        tracer.edge_cell(&self.word, const { SlotFacts::of::<P::Target>() });
+        tracer.edge_cell(&self.word, P::FACTS);
     }
 
     unsafe fn drop_swept(&mut self) {

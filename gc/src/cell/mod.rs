@@ -21,6 +21,7 @@ pub(crate) mod parking;
 mod pinned;
 pub(crate) mod ref_cell;
 pub(crate) mod rw_lock;
+mod weak_edge;
 
 pub use condvar::{GcCondvar, WaitTimeoutResult};
 pub use gc_cell::{Edge, GcCell};

@@ -3,18 +3,29 @@
 //! No span that had objects at S2 is swept, by anyone, before this is over (`Heap::allow_sweeping`): the bits of the white objects and all that they refer to stay as they are.
 //! Mutators that need room meanwhile take fresh spans. The order:
 //!
-//! 1. objects with finalizers are kept, with all that they reach, and queued (`finalize`);
-//! 2. cleanups of what is white even then are queued (`finalize::cleanup`).
+//! 1. weak handles to white objects are cleared, and every thread is seen outside an operation once (`weak_links`): from here on the program reaches no white object;
+//! 2. objects with finalizers are kept, with all that they reach, and queued (`finalize`);
+//! 3. cleanups of what is white even then are queued (`finalize::cleanup`).
 
 use super::{
     finalize::{cleanup, keep_finalizable},
     pacer::PACER,
+    weak_links::WEAK_LINKS,
 };
-use crate::{config::Config, heap::HEAP};
+use crate::{
+    config::Config,
+    heap::HEAP,
+    mutator::record::see_all_outside,
+    sync::{Mutation, weakened},
+};
 
 /// All of it, after the S2 of `cycle`; then sweeping may begin.
 pub(super) fn run(config: &Config, cycle: u32) {
-    let kept = keep_finalizable(cycle);
+    let (cleared, links) = WEAK_LINKS.clear_dead();
+    if cleared > 0 && !weakened(Mutation::ClearWithoutHandshake) {
+        see_all_outside();
+    }
+    let kept = links + keep_finalizable(cycle);
     if kept > 0 {
         PACER.kept(config, kept as u64);
     }

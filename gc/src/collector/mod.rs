@@ -27,6 +27,7 @@ mod roots;
 pub(crate) mod survey;
 pub(crate) mod sweep;
 pub(crate) mod walk;
+pub(crate) mod weak_links;
 mod worker;
 
 pub(crate) use assist::{after_allocation, before_large};

@@ -5,14 +5,18 @@ pub(crate) mod gc;
 mod gc_traits;
 pub(crate) mod guard;
 pub(crate) mod local;
+mod local_weak;
 mod slice;
 mod thin;
 mod unfilled;
 mod unsizing;
+pub(crate) mod weak;
 
 pub use bytes::BytesBuilder;
 pub use gc::{AllocError, Gc};
 pub use guard::{Guard, pin};
 pub use local::Local;
+pub use local_weak::LocalWeak;
 pub use thin::{Thin, ThinGc};
 pub use unsizing::Unsizing;
+pub use weak::Weak;

@@ -102,11 +102,17 @@ impl Heap {
         self.may_sweep.store(true, Ordering::Release);
     }
 
+    /// Whether mutators may sweep. If an operation reads *no*, nothing that was allocated at S2 is freed before it ends.
+    #[inline]
+    pub(crate) fn may_sweep(&self) -> bool {
+        self.may_sweep.load(Ordering::Acquire)
+    }
+
     /// Takes an unswept span for sweeping by a mutator; `end_lazy_sweep` must follow.
     ///
     /// Counting before taking lets the collector believe an empty list with no lazy sweep under way.
     pub(crate) fn begin_lazy_sweep(&self, central: &Central, cycle: u32) -> Option<&'static Span> {
-        if !self.may_sweep.load(Ordering::Acquire) && !weakened(Mutation::SweepEarly) {
+        if !self.may_sweep() && !weakened(Mutation::SweepEarly) {
             return None;
         }
         let late = weakened(Mutation::SweepCountedLate);

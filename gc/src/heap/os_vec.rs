@@ -15,6 +15,9 @@ pub(crate) struct OsVec<T: Copy> {
     capacity: usize,
 }
 
+// SAFETY: it owns its memory and the values in it.
+unsafe impl<T: Copy + Send> Send for OsVec<T> {}
+
 impl<T: Copy> OsVec<T> {
     /// An empty one, without memory.
     pub(crate) const fn new() -> Self {

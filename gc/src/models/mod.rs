@@ -16,7 +16,7 @@
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
 //! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
-//! | L6 upgrade vs. S2, clearing pass, slot reuse | none: there is no `Weak` yet | |
+//! | L6 upgrade vs. S2, clearing pass, slot reuse | `weak` | `UpgradeIgnoresMarks`, `UpgradeReadsOutside`, `ClearWithoutHandshake`, `PinnedUpgradeWithoutShade`, `LinksAreNotKept`, `InsertWithoutLook` |
 //! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
 //! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
 //! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
@@ -37,6 +37,7 @@ mod root_word;
 mod threads;
 mod tiny_heap;
 mod waiting;
+mod weak;
 
 use crate::sync::mutation::{self, Mutation};
 use std::{
@@ -122,6 +123,7 @@ fn every_mutation_has_a_model() {
         include_str!("root_word.rs"),
         include_str!("threads.rs"),
         include_str!("waiting.rs"),
+        include_str!("weak.rs"),
     ]
     .concat();
     for mutation in Mutation::ALL {

@@ -109,6 +109,13 @@ impl World {
     /// it first enters, and the same handshake makes it see STOP then.
     pub(crate) fn stop<'a, G: Iterator<Item = &'a Gate>>(&self, gates: impl FnOnce() -> G) {
         self.word.fetch_or(STOP, Ordering::SeqCst);
+        self.see_all_outside(gates);
+    }
+
+    /// Waits until each of `gates` has been seen outside an operation once: what the caller wrote before is visible to every later operation. Shuts nobody out.
+    ///
+    /// The gates are looked for after the barrier, for the same reason as in [`stop`](Self::stop).
+    pub(crate) fn see_all_outside<'a, G: Iterator<Item = &'a Gate>>(&self, gates: impl FnOnce() -> G) {
         heavy_barrier();
         for gate in gates() {
             let mut turns = 0u32;

@@ -196,6 +196,11 @@ pub(crate) fn stop_the_world() {
     WORLD.stop(|| records_from(early.unwrap_or_else(first)).map(|record| &record.gated.gate));
 }
 
+/// Waits until every thread has been seen outside an operation once. The collector alone calls this, with the world running.
+pub(crate) fn see_all_outside() {
+    WORLD.see_all_outside(|| records().map(|record| &record.gated.gate));
+}
+
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
 pub(crate) fn update_all(phase: Phase) {
     if !weakened(Mutation::UpdateNobody) {

@@ -22,6 +22,19 @@ macro_rules! mutations {
 }
 
 mutations! {
+    // Weak handles.
+    /// An upgrade between S2 and the sweep does not look whether the target is marked.
+    UpgradeIgnoresMarks,
+    /// An upgrade reads the target's address before its operation.
+    UpgradeReadsOutside,
+    /// Sweeping begins without a look at the threads that may have read an address before it was cleared.
+    ClearWithoutHandshake,
+    /// A pinned upgrade does not shade.
+    PinnedUpgradeWithoutShade,
+    /// The clearing pass does not mark the links that it keeps.
+    LinksAreNotKept,
+    /// A link is put in the table without a look whether the target has one.
+    InsertWithoutLook,
     // The gate.
     /// Entering has no barrier between setting `active` and reading the world word.
     EnterWithoutBarrier,
