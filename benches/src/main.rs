@@ -11,13 +11,15 @@ mod compare;
 use graphgc_benches::programs::{PROGRAMS, Program, program_named};
 use std::{path::PathBuf, process::ExitCode};
 
-const USAGE: &str = "usage: compare [--runs N] [--limit SECONDS] [--only TEXT] [--tiny] [--output FILE.md] [PROGRAM…]
+const USAGE: &str =
+    "usage: compare [--runs N] [--limit SECONDS] [--only TEXT] [--tiny] [--no-peers] [--output FILE.md] [PROGRAM…]
 
 Without PROGRAM: all of them, and the tables go to benches/RESULTS.md, the plot beside them.
     --runs N          how often each contestant runs; at least 3, 5 if not given
     --limit SECONDS   of CPU for one run; a contestant that needs more is out (300 if not given)
     --only TEXT       only graphgc and contestants whose names contain TEXT
     --tiny            tiny sizes: checks the checksums, measures nothing
+    --no-peers        without the other Rust collectors, which take a while to compile
     --output FILE.md  where the tables go";
 
 /// What the command line asks for.
@@ -27,12 +29,14 @@ struct Options {
     limit: u64,
     only: Option<String>,
     tiny: bool,
+    peers: bool,
     output: Option<PathBuf>,
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
     use lexopt::{Arg, ValueExt};
-    let mut options = Options { programs: Vec::new(), runs: 5, limit: 300, only: None, tiny: false, output: None };
+    let mut options =
+        Options { programs: Vec::new(), runs: 5, limit: 300, only: None, tiny: false, peers: true, output: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -40,6 +44,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,
             Arg::Long("only") => options.only = Some(parser.value()?.string()?),
             Arg::Long("tiny") => options.tiny = true,
+            Arg::Long("no-peers") => options.peers = false,
             Arg::Long("output") => options.output = Some(parser.value()?.into()),
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(name) => {

@@ -45,7 +45,7 @@ pub(super) fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Builds the contestants with cargo, and the others with the tools that are there; says which are not.
-pub(super) fn build() -> Result<Binaries, String> {
+pub(super) fn build(peers: bool) -> Result<Binaries, String> {
     let directory = env::current_exe().ok().and_then(|it| Some(it.parent()?.to_path_buf())).ok_or("where am I?")?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--manifest-path", &format!("{HERE}/Cargo.toml")]);
@@ -54,6 +54,9 @@ pub(super) fn build() -> Result<Binaries, String> {
     }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
+    }
+    if peers {
+        cargo.args(["--features", "peers"]);
     }
     if !cargo.status().is_ok_and(|status| status.success()) {
         return Err(format!("{cargo:?} failed"));

@@ -18,7 +18,7 @@ use std::fs;
 
 /// Does what the options ask for.
 pub(crate) fn compare(options: &Options) -> Result<(), String> {
-    let binaries = build::build()?;
+    let binaries = build::build(options.peers)?;
     let entries = binaries.entries()?;
     let mut results = Results::default();
     for program in &options.programs {

@@ -1,9 +1,15 @@
 //! The contestants: each file has one contestant's version of every program that it can run.
 
 mod arc;
+#[cfg(feature = "peers")]
+mod arena;
 mod boxes;
 mod machine;
 mod ours;
+#[cfg(feature = "peers")]
+mod peer;
+#[cfg(feature = "peers")]
+mod peers;
 mod raw;
 mod rc;
 
@@ -21,8 +27,25 @@ struct Contestant {
     other_allocators: bool,
 }
 
-const CONTESTANTS: &[Contestant] =
-    &[ours::PLAIN, ours::PINNED, ours::LOCKED, rc::CONTESTANT, arc::CONTESTANT, boxes::CONTESTANT, raw::CONTESTANT];
+const CONTESTANTS: &[Contestant] = &[
+    ours::PLAIN,
+    ours::PINNED,
+    ours::LOCKED,
+    rc::CONTESTANT,
+    arc::CONTESTANT,
+    boxes::CONTESTANT,
+    raw::CONTESTANT,
+    #[cfg(feature = "peers")]
+    arena::CONTESTANT,
+    #[cfg(feature = "peers")]
+    peers::gc::CONTESTANT,
+    #[cfg(feature = "peers")]
+    peers::boa::CONTESTANT,
+    #[cfg(feature = "peers")]
+    peers::rust_cc::CONTESTANT,
+    #[cfg(feature = "peers")]
+    peers::dumpster_unsync::CONTESTANT,
+];
 
 /// What `contestant` and `contestant_mimalloc` do: `list` names each contestant with each of its programs, `run CONTESTANT PROGRAM NUMBER…` runs
 /// one and prints its report. `allocator` is what the contestants' names have behind them.
