@@ -25,6 +25,7 @@
 //! | `Arc<dyn Trait>`, `Arc<[T]>`, `Arc<str>` | the same with `Gc` | a trait object is made by [`gc.unsize::<dyn Trait>(\|p\| p)`](Gc::unsize), and may be a field if `Trace` is a supertrait; [`ThinGc`] is one word and fits a `GcCell` |
 //! | `Vec<u8>` to read a file into | [`Gc::<[u8]>::read_from`](Gc::read_from), [`BytesBuilder`] | what is read is where it stays |
 //! | `Weak<T>` | [`Weak<T>`](Weak) | seldom needed: cycles are no leak. Found dead by the collector, not at the last drop |
+//! | `WeakMap` of other languages, `HashMap<*const K, V>` | [`WeakMap<K, V>`](WeakMap), [`Ephemeron<K, V>`](Ephemeron) | a value may lead to its key and keeps it no longer alive for that |
 //! | `Cell<Option<Rc<T>>>`, `ArcSwapOption<T>` | [`GcCell<Option<Gc<T>>>`](GcCell) | `get` clones the handle |
 //! | `RefCell<T>` | [`GcRefCell<T>`](GcRefCell) | the first `borrow_mut` after each collection walks over the content |
 //! | `Mutex<T>` | [`GcMutex<T>`](GcMutex) | not poisoned by panics; the same walk |
@@ -92,7 +93,9 @@ pub use {
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},
-    handle::{AllocError, BytesBuilder, Gc, Guard, Local, LocalWeak, Thin, ThinGc, Unsizing, Weak, pin},
+    handle::{
+        AllocError, BytesBuilder, Ephemeron, Gc, Guard, Local, LocalWeak, Thin, ThinGc, Unsizing, Weak, WeakMap, pin,
+    },
     mutator::holders::HeldPin,
     observe::{
         stats::{Stats, stats},

@@ -50,6 +50,11 @@ pub fn request_cycle() {
     crate::collector::request();
 }
 
+/// Steps that markers have ever taken among ephemerons that wait for their keys.
+pub fn ephemeron_work() -> u64 {
+    crate::collector::ephemerons::WAITING.work()
+}
+
 /// What is wrong with the page heap; nothing, one hopes.
 pub fn check_pages() -> Vec<String> {
     crate::heap::HEAP.pages.check()

@@ -2,6 +2,7 @@
 
 use super::{
     checkmark, departure,
+    ephemerons::WAITING,
     grey::GREY,
     held_up::HELD_UP,
     mark::Marker,
@@ -46,6 +47,7 @@ pub(crate) fn run(config: &Config) {
 
 /// S1.
 pub(crate) fn begin_marking() {
+    WAITING.begin_cycle();
     let begun = Instant::now();
     stop_the_world();
     WORLD.change_phase(true);

@@ -8,6 +8,7 @@
 //! world is stopped. And while anyone holds a grey object no S2 can succeed: the cycle's number, hence the bitmap to mark
 //! in, is read after taking.
 
+use super::ephemerons::WAITING;
 use crate::{
     heap::{
         HEAP,
@@ -15,7 +16,7 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
-    sync::{AtomicUsize, Mutex, Ordering, const_fn, global, lock, sleep},
+    sync::{AtomicU64, AtomicUsize, Mutex, Ordering, const_fn, global, lock, sleep},
     trace::type_info::TypeInfo,
 };
 use std::{ptr::NonNull, time::Duration};
@@ -171,15 +172,26 @@ pub(crate) fn mark_parity() -> usize {
 /// The object is allocated, and this is marking with S2 kept off by the caller (an operation, or a grey object held).
 #[inline]
 pub(crate) unsafe fn set_mark(object: Object, parity: usize) -> bool {
-    // SAFETY: by contract the object is in a live arena.
-    let (bit, word) = unsafe {
-        let bit = Arena::bit_of(object.as_ptr().cast());
-        (bit, bit.word(parity))
-    };
-    word.load(Ordering::Relaxed) & bit.mask == 0 && word.fetch_or(bit.mask, Ordering::Relaxed) & bit.mask == 0
+    // SAFETY: by contract.
+    let (word, mask) = unsafe { mark_bit(object, parity) };
+    // In one order with who waits for the mark (`ephemerons`).
+    word.load(Ordering::Relaxed) & mask == 0 && word.fetch_or(mask, Ordering::SeqCst) & mask == 0
 }
 
-/// The barrier's shade: marks the object and greys it if it can hold handles. In an operation, while marking.
+/// The word with the object's bit in bitmap `parity`, and the bit.
+///
+/// # Safety
+/// The object is in a live arena, which stays for `'a`.
+#[inline]
+pub(crate) unsafe fn mark_bit<'a>(object: Object, parity: usize) -> (&'a AtomicU64, u64) {
+    // SAFETY: by contract.
+    unsafe {
+        let bit = Arena::bit_of(object.as_ptr().cast());
+        (bit.word(parity), bit.mask)
+    }
+}
+
+/// The barrier's shade: marks the object and greys it if it can hold handles or ephemerons wait for it. In an operation, while marking.
 pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
     #[cfg(debug_assertions)]
     if fault::skips() {
@@ -187,7 +199,7 @@ pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
     }
     // SAFETY: whoever shades has the object from a live edge or handle, in an operation.
     unsafe {
-        if set_mark(object, mark_parity()) && TypeInfo::of(object).kind.scan {
+        if set_mark(object, mark_parity()) && (TypeInfo::of(object).kind.scan || WAITING.may_wait_for(object)) {
             buffer.push(object);
         }
     }

@@ -15,7 +15,10 @@
 //! After that all of the content is counted, that is to say rooted, and need not be traced in this cycle at all: so a
 //! busy writer cannot keep a cycle open. The nested cells in it are counted back by their own flags.
 
-use super::grey::{GREY, mark_parity, set_mark};
+use super::{
+    ephemerons::{EphemeronWord, WAITING},
+    grey::{GREY, mark_bit, mark_parity, set_mark},
+};
 use crate::{
     cell::{
         edge_word::{Claimed, EdgeWord},
@@ -27,7 +30,7 @@ use crate::{
         header::{Header, Object},
     },
     mutator::candidates::Candidates,
-    sync::{Mutation, weakened},
+    sync::{Mutation, Ordering, weakened},
     trace::{
         Tracer,
         tracer::{Content, Pass, Visitor},
@@ -68,6 +71,8 @@ pub(crate) struct Marker {
     /// The cells the walk is in, innermost first.
     inside: Option<NonNull<Inside>>,
     visits: usize,
+    /// Ephemerons traced.
+    ephemerons: usize,
     /// Indirections that the walk is in.
     depth: usize,
     /// The object is more than an assist should take on.
@@ -116,6 +121,7 @@ impl Marker {
             walked: 0,
             inside: None,
             visits: 0,
+            ephemerons: 0,
             depth: 0,
             too_much: false,
             giving_up: false,
@@ -138,6 +144,7 @@ impl Marker {
             self.share(self.stack);
         }
         self.candidates.flush();
+        WAITING.traced(self.ephemerons);
         if self.alone.is_none() {
             GREY.end_holding();
         }
@@ -233,7 +240,7 @@ impl Marker {
             // SAFETY: as above.
             self.marked_bytes += unsafe { facts.slot_bytes(object) };
             self.marked_objects += 1;
-            if facts.scan {
+            if facts.scan || WAITING.may_wait_for(object) {
                 self.push(object);
             }
         }
@@ -241,8 +248,14 @@ impl Marker {
 
     fn trace(&mut self, object: Object) {
         self.visits = 0;
+        WAITING.wake(object, |value| self.shade(value, None));
         // SAFETY: a grey object is alive, and whoever greyed it saw its header and payload written.
-        unsafe { TypeInfo::of(object).trace(object, &mut Tracer::new(Pass::Mark(self))) };
+        unsafe {
+            let info = TypeInfo::of(object);
+            if info.kind.scan {
+                info.trace(object, &mut Tracer::new(Pass::Mark(self)));
+            }
+        }
         self.giving_up = false;
         if std::mem::take(&mut self.again) {
             self.trace_again(object);
@@ -326,6 +339,31 @@ impl Marker {
         }
         self.walked += 1;
         self.step();
+    }
+
+    /// An ephemeron: the value is shaded if the key is marked, or when it will be.
+    pub(crate) fn ephemeron(&mut self, word: &EphemeronWord) {
+        if self.giving_up {
+            return;
+        }
+        self.ephemerons += 1;
+        if let Some((key, value)) = word.targets() {
+            if self.is_marked(key) || !WAITING.wait(word, key) {
+                self.shade(value, None);
+            } else if self.is_marked(key) && !weakened(Mutation::WaitWithoutLook) {
+                WAITING.wake(key, |value| self.shade(value, None));
+            }
+        }
+        self.walked += 1;
+        self.step();
+    }
+
+    fn is_marked(&self, object: Object) -> bool {
+        // SAFETY: the key of an ephemeron that has not been cleared is allocated.
+        let (word, mask) = unsafe { mark_bit(object, self.parity) };
+        // In one order with who marks; see `ephemerons` about loom.
+        let seen = if cfg!(graphgc_loom) { word.fetch_or(0, Ordering::AcqRel) } else { word.load(Ordering::SeqCst) };
+        seen & mask != 0
     }
 
     pub(crate) fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {

@@ -18,6 +18,7 @@ mod collect;
 pub(crate) mod cycle;
 mod departure;
 mod dropper;
+pub(crate) mod ephemerons;
 pub(crate) mod finalize;
 pub(crate) mod grey;
 mod held_up;

@@ -5,10 +5,15 @@
 //! all it leads to are roots in their own right. A cell that may be read is entered as the marker enters it, so that nobody gets it
 //! for writing meanwhile: counted content may be opened outside operations.
 //!
+//! The value of an ephemeron is reached when its key and the ephemeron are.
+//!
 //! Breadth first, through a list of what has been reached that is the queue at the same time; each entry knows by which other it was reached
 //! first, so the way from a root to an object is a shortest one.
 
-use super::survey::{Survey, type_in};
+use super::{
+    ephemerons::{EphemeronWord, hash},
+    survey::{Survey, type_in},
+};
 use crate::{
     cell::{
         edge_word::EdgeWord,
@@ -49,6 +54,20 @@ struct Reached {
     from: usize,
 }
 
+/// An ephemeron that waits for its key.
+#[derive(Clone, Copy)]
+struct Waits {
+    key: Object,
+    value: Object,
+    /// The entry of the ephemeron.
+    from: usize,
+    /// The next in the chain, as in `chains`.
+    next: u64,
+}
+
+/// Chains of ephemerons that wait.
+const CHAINS: usize = 1 << 14;
+
 /// See the module's head.
 pub(crate) struct Walk<'a> {
     survey: &'a Survey,
@@ -62,6 +81,10 @@ pub(crate) struct Walk<'a> {
     counted: Option<OsVec<Object>>,
     /// Cells with counted content that have been entered, kept until the counts have been compared: what was found there must not be moved.
     held: OsVec<NonNull<CellLock>>,
+    /// Ephemerons whose keys have not been reached when they were met.
+    waiting: OsVec<Waits>,
+    /// Chains of them by the keys' addresses: one more than the index of the first, or zero. Empty before there is one.
+    chains: OsVec<u64>,
     flaw: &'a mut dyn FnMut(Object, Flaw),
 }
 
@@ -85,6 +108,8 @@ impl<'a> Walk<'a> {
             context: Context::Claimed,
             counted: None,
             held: OsVec::new(),
+            waiting: OsVec::new(),
+            chains: OsVec::new(),
             flaw,
         }
     }
@@ -110,6 +135,7 @@ impl<'a> Walk<'a> {
             });
         }
         while let Some(&Reached { object, .. }) = self.reached.get(self.current) {
+            self.wake(object);
             // SAFETY: it was found to be an object when it was reached; it is reachable, so its value has been moved in.
             let info = self.survey.object_at(object.address()).and_then(|span| unsafe { type_in(span, object) });
             if let Some(info) = info.filter(|info| info.kind.scan) {
@@ -155,12 +181,36 @@ impl<'a> Walk<'a> {
 
     /// An object has been found, by an edge of `from`.
     fn reach(&mut self, object: Object, from: usize) {
-        let Some(arena) = self.survey.arena_index(object.address()) else { return };
-        let granule = object.address() % ARENA_SIZE / GRANULE;
-        let word = &mut self.visited[arena * WORDS + granule / 64];
-        if *word >> (granule % 64) & 1 == 0 {
-            *word |= 1 << (granule % 64);
+        let Some((word, mask)) = self.visited_bit(object) else { return };
+        if self.visited[word] & mask == 0 {
+            self.visited[word] |= mask;
             self.reached.push(Reached { object, from });
+        }
+    }
+
+    /// Where the object's bit is: the word, and the bit in it.
+    fn visited_bit(&self, object: Object) -> Option<(usize, u64)> {
+        let arena = self.survey.arena_index(object.address())?;
+        let granule = object.address() % ARENA_SIZE / GRANULE;
+        Some((arena * WORDS + granule / 64, 1 << (granule % 64)))
+    }
+
+    fn is_reached(&self, object: Object) -> bool {
+        self.visited_bit(object).is_some_and(|(word, mask)| self.visited[word] & mask != 0)
+    }
+
+    /// The values of the ephemerons that wait for `key` are reached.
+    fn wake(&mut self, key: Object) {
+        if self.chains.is_empty() {
+            return;
+        }
+        let mut next = self.chains[hash(key) % CHAINS];
+        while next != 0 {
+            let waits = self.waiting[next as usize - 1];
+            if waits.key == key {
+                self.reach(waits.value, waits.from);
+            }
+            next = waits.next;
         }
     }
 
@@ -240,6 +290,24 @@ impl Visitor for Walk<'_> {
                 lock.leave_marker(false);
             }
         }
+    }
+
+    fn ephemeron(&mut self, word: &EphemeronWord) {
+        let Some((key, value)) = word.targets() else { return };
+        for target in [key, value] {
+            if self.survey.object_at(target.address()).is_none() {
+                return self.complain(Flaw::Dangling(target.address()));
+            }
+        }
+        if self.is_reached(key) {
+            return self.reach(value, self.current);
+        }
+        if self.chains.is_empty() {
+            self.chains = OsVec::zeroed(CHAINS);
+        }
+        let first = &mut self.chains[hash(key) % CHAINS];
+        self.waiting.push(Waits { key, value, from: self.current, next: *first });
+        *first = self.waiting.len() as u64;
     }
 
     fn next_element(&mut self) -> bool {

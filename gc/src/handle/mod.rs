@@ -1,6 +1,7 @@
 //! What users hold.
 
 mod bytes;
+mod ephemeron;
 pub(crate) mod gc;
 mod gc_traits;
 pub(crate) mod guard;
@@ -11,8 +12,10 @@ mod thin;
 mod unfilled;
 mod unsizing;
 pub(crate) mod weak;
+mod weak_map;
 
 pub use bytes::BytesBuilder;
+pub use ephemeron::Ephemeron;
 pub use gc::{AllocError, Gc};
 pub use guard::{Guard, pin};
 pub use local::Local;
@@ -20,3 +23,4 @@ pub use local_weak::LocalWeak;
 pub use thin::{Thin, ThinGc};
 pub use unsizing::Unsizing;
 pub use weak::Weak;
+pub use weak_map::WeakMap;

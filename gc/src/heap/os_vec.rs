@@ -61,6 +61,11 @@ impl<T: Copy> OsVec<T> {
 }
 
 impl OsVec<u64> {
+    /// `len` zeros, if the OS gives the memory.
+    pub(crate) fn try_zeroed(len: usize) -> Option<Self> {
+        Some(OsVec { start: try_memory_for(len)?, len, capacity: len })
+    }
+
     /// `len` zeros, which take memory only where they are changed.
     pub(crate) fn zeroed(len: usize) -> Self {
         match len {
@@ -72,9 +77,19 @@ impl OsVec<u64> {
 
 /// Zeroed memory for `capacity` values.
 fn memory_for<T>(capacity: usize) -> NonNull<T> {
+    try_memory_for(capacity)
+        .unwrap_or_else(|| handle_alloc_error(Layout::array::<T>(capacity).unwrap_or(Layout::new::<T>())))
+}
+
+fn try_memory_for<T>(capacity: usize) -> Option<NonNull<T>> {
     let bytes = capacity * size_of::<T>();
-    let memory = os::reserve(bytes, align_of::<T>().max(PAGE_SIZE)).filter(|memory| os::commit(*memory, bytes));
-    memory.unwrap_or_else(|| handle_alloc_error(Layout::array::<T>(capacity).unwrap_or(Layout::new::<T>()))).cast()
+    let memory = os::reserve(bytes, align_of::<T>().max(PAGE_SIZE))?;
+    if !os::commit(memory, bytes) {
+        // SAFETY: nobody has seen it.
+        unsafe { os::release(memory, bytes) };
+        return None;
+    }
+    Some(memory.cast())
 }
 
 impl<T: Copy> Deref for OsVec<T> {

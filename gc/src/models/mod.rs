@@ -17,6 +17,7 @@
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
 //! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
 //! | L6 upgrade vs. S2, clearing pass, slot reuse | `weak` | `UpgradeIgnoresMarks`, `UpgradeReadsOutside`, `ClearWithoutHandshake`, `PinnedUpgradeWithoutShade`, `LinksAreNotKept`, `InsertWithoutLook` |
+//! | ephemerons: marking vs. waiting, reading vs. S2 and the sweep | `ephemerons` | `WaitWithoutLook`, `EphemeronIgnoresMarks`, `ClearWithoutHandshake` |
 //! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
 //! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
 //! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
@@ -29,6 +30,7 @@ mod allocation;
 mod cell_lock;
 mod content;
 mod edge;
+mod ephemerons;
 mod finalizers;
 mod gate;
 mod handles;
@@ -116,6 +118,7 @@ fn every_mutation_has_a_model() {
         include_str!("cell_lock.rs"),
         include_str!("content.rs"),
         include_str!("edge.rs"),
+        include_str!("ephemerons.rs"),
         include_str!("finalizers.rs"),
         include_str!("gate.rs"),
         include_str!("handles.rs"),

@@ -35,6 +35,11 @@ mutations! {
     LinksAreNotKept,
     /// A link is put in the table without a look whether the target has one.
     InsertWithoutLook,
+    // Ephemerons.
+    /// A marker that makes an ephemeron wait does not look at the key's mark after that.
+    WaitWithoutLook,
+    /// Who reads an ephemeron between S2 and the sweep does not look whether the key is marked.
+    EphemeronIgnoresMarks,
     // The gate.
     /// Entering has no barrier between setting `active` and reading the world word.
     EnterWithoutBarrier,

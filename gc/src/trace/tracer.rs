@@ -14,7 +14,7 @@ use crate::{
         lock::CellLock,
         open::Release,
     },
-    collector::mark::Marker,
+    collector::{ephemerons::EphemeronWord, mark::Marker},
     heap::header::Object,
     mutator::Operation,
 };
@@ -43,6 +43,8 @@ pub(crate) trait Visitor {
     fn edge_cell(&mut self, cell: &EdgeWord);
     /// A lock-type cell around `content`. The visitor decides whether it may look inside.
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content);
+    /// An ephemeron, directly in an object.
+    fn ephemeron(&mut self, _word: &EphemeronWord) {}
     /// A container's next element comes. Whether the rest of the walk is of no use.
     fn next_element(&mut self) -> bool;
 }
@@ -127,6 +129,17 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// Visits an ephemeron, directly in an object.
+    #[inline]
+    pub(crate) fn ephemeron(&mut self, word: &EphemeronWord) {
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.ephemeron(word),
+            Pass::Claim(claim) => claim.ephemeron(word),
+            Pass::Release(_) => unreachable!("an ephemeron's object is no content of a cell"),
+            Pass::Visit(visitor) => visitor.ephemeron(word),
+        }
+    }
+
     /// Visits a lock-type cell around `content`, whose type holds handles.
     #[inline]
     pub(crate) fn lock_cell<T: Trace + ?Sized>(&mut self, lock: &CellLock, content: *const T) {
@@ -190,6 +203,15 @@ impl Claim {
     fn edge_cell(&mut self, cell: &EdgeWord) {
         if let (Some(object), Claimed::ByUs) = cell.claim() {
             self.claim(object);
+        }
+    }
+
+    fn ephemeron(&mut self, word: &EphemeronWord) {
+        let Some((key, value)) = word.targets() else { return };
+        self.claim(value);
+        if let Some(operation) = &self.operation {
+            // The caller has a handle to it.
+            operation.shade(key);
         }
     }
 

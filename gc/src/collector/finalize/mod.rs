@@ -20,7 +20,7 @@ pub(crate) mod cleanup;
 pub(crate) mod local;
 pub(crate) mod queue;
 
-use super::{dropper::DROPPER, mark::Marker};
+use super::{dropper::DROPPER, ephemerons::WAITING, mark::Marker};
 use crate::{
     heap::{
         HEAP,
@@ -114,6 +114,8 @@ impl Handover {
             });
         }
         let (bytes, _) = marker.finish();
+        // Ephemerons that were white, too: those that still wait have keys that nothing keeps.
+        WAITING.clear_dead();
         queue::FINALIZERS.add(self.for_thread);
         local::deliver(self.for_owners);
         bytes
