@@ -34,7 +34,7 @@ fn what_is_loaded_stays_until_the_guard_is_dropped() {
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!([one.leaf.check(), two.leaf.check()], ids[..2]);
-    assert!(two.next.load(&guard).unwrap().ptr_eq(one));
+    assert!(Local::ptr_eq(two.next.load(&guard).unwrap(), one));
     assert!(ids.iter().all(|id| drops_of(*id) == 0));
     drop(guard);
     settle();
@@ -96,7 +96,7 @@ fn cells_of_either_kind_change_under_a_pin() {
         assert_eq!(outside.swap(other, &guard).unwrap().leaf.check(), ids[0]);
         assert!(inside.compare_exchange(one, None, &guard).is_err());
         assert_eq!(inside.compare_exchange(other, one, &guard).ok().unwrap().unwrap().leaf.check(), ids[1]);
-        assert!(outside.compare_exchange(None, one, &guard).err().unwrap().unwrap().ptr_eq(other.unwrap()));
+        assert!(Local::ptr_eq(outside.compare_exchange(None, one, &guard).err().unwrap().unwrap(), other.unwrap()));
     }
     settle();
     assert_eq!(outside.get().unwrap().leaf.check(), ids[1]);
@@ -577,7 +577,7 @@ fn destructors_of_thread_locals_may_pin() {
             let two = self.0.next.load(&guard).unwrap();
             let three = guard.alloc(GcCell::new(Some(two.to_gc())));
             assert_eq!(collect().outcome, Outcome::Requested);
-            assert!(three.load(&guard).unwrap().ptr_eq(two));
+            assert!(Local::ptr_eq(three.load(&guard).unwrap(), two));
             two.leaf.check();
             drop(self.1.take());
             self.2.fetch_add(1, SeqCst);
@@ -682,4 +682,82 @@ fn compare_exchange_moves_each_node_once() {
     settle();
     assert!(ids.iter().all(|id| drops_of(*id) == 1));
     assert_eq!(corrupt_drops(), 0);
+}
+
+#[test]
+fn methods_of_the_content_are_not_hidden() {
+    #[derive(Trace)]
+    struct Content;
+    impl Content {
+        fn get(&self) -> u8 {
+            1
+        }
+        fn ptr_eq(&self, _other: &Content) -> u8 {
+            2
+        }
+        fn as_ptr(&self) -> u8 {
+            3
+        }
+    }
+    let guard = pin();
+    let local = guard.alloc(Content);
+    assert_eq!((local.get(), local.ptr_eq(&local), local.as_ptr()), (1, 2, 3));
+    assert!(std::ptr::eq(Local::get(local), Local::as_ptr(local)) && Local::ptr_eq(local, local));
+}
+
+/// Threads add to a list by updates of its first edge; each node is there once.
+#[test]
+fn updates_are_lost_by_nobody() {
+    #[derive(Trace)]
+    struct Link {
+        number: u32,
+        next: GcCell<Option<Gc<Link>>>,
+    }
+    let _alone = alone();
+    let list: Gc<GcCell<Option<Gc<Link>>>> = Gc::new(GcCell::default());
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let list = &list;
+            scope.spawn(move || {
+                for number in 0..2000 {
+                    let guard = pin();
+                    let link = guard.alloc(Link { number: thread * 2000 + number, next: GcCell::default() });
+                    let update = |first| {
+                        link.next.store(first, &guard);
+                        Some(Some(link))
+                    };
+                    assert!(list.fetch_update(&guard, update).is_ok());
+                }
+            });
+        }
+        collect();
+    });
+    let guard = pin();
+    let mut numbers = Vec::new();
+    while let Ok(link) = list.fetch_update(&guard, |first| Some(first?.next.load(&guard))) {
+        numbers.push(link.expect("it was there").number);
+    }
+    assert!(list.load(&guard).is_none());
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..6000));
+}
+
+/// What a cell is made of outlives the pin by the cell alone, in the heap and outside.
+#[test]
+fn cells_made_from_locals_keep_what_they_lead_to() {
+    let _alone = alone();
+    let ids = [(); 3].map(|()| new_id());
+    let (inside, outside) = {
+        let guard = pin();
+        let [one, two, three] = ids.map(|id| guard.alloc(Leaf::new(id)));
+        drop(GcCell::<Option<Gc<Leaf>>>::from_local(None));
+        drop(GcCell::<Gc<Leaf>>::from_local(three));
+        (guard.alloc(GcCell::<Gc<Leaf>>::from_local(one)).to_gc(), GcCell::<Option<Gc<Leaf>>>::from_local(Some(two)))
+    };
+    settle();
+    assert_eq!((inside.get().check(), outside.get().unwrap().check()), (ids[0], ids[1]));
+    assert_eq!(drops_of(ids[2]), 1);
+    drop((inside, outside));
+    settle();
+    assert_eq!(ids.map(drops_of), [1; 3]);
 }

@@ -145,7 +145,7 @@ impl<K: Trace + Ord, V: Trace> Map<K, V> {
     ) -> Option<Local<'g, V>> {
         let node = guard.alloc(Node::entry(key, height));
         node.value.store(Some(value), guard);
-        let Some(key) = &node.get().key else { unreachable!("it is an entry") };
+        let Some(key) = &Local::get(node).key else { unreachable!("it is an entry") };
         loop {
             let place = self.find(key, guard);
             match place.entry_of(key) {
@@ -206,7 +206,7 @@ impl<K: Trace + Ord, V: Trace> Map<K, V> {
                         // If that fails something has happened to the edge: look again.
                         let _ = edge.compare_exchange(next, marker.next.load(guard), guard);
                     }
-                    _ if node.key.as_ref() < Some(key) => edge = &node.get().next,
+                    _ if node.key.as_ref() < Some(key) => edge = &Local::get(node).next,
                     _ => return Place { edge, next },
                 }
             }
@@ -216,7 +216,7 @@ impl<K: Trace + Ord, V: Trace> Map<K, V> {
     /// An edge of the list before the place of `key`, found by way of the lanes.
     fn start<'a, 'g: 'a>(&'a self, key: &K, guard: &'g Guard) -> &'a Edge<K, V> {
         let (_, before) = self.find_in_lane(0, key, guard);
-        before.map_or(&self.first, |node| &node.get().next)
+        before.map_or(&self.first, |node| &Local::get(node).next)
     }
 
     /// The place of `key` in a lane, and the last entry before it, which was not deleted. Takes the deleted entries that it comes
@@ -231,11 +231,11 @@ impl<K: Trace + Ord, V: Trace> Map<K, V> {
         let mut height = LANES;
         loop {
             height -= 1;
-            let mut edge: &'a Edge<K, V> = before.map_or(&self.lanes[height], |node| &node.get().lanes[height]);
+            let mut edge: &'a Edge<K, V> = before.map_or(&self.lanes[height], |node| &Local::get(node).lanes[height]);
             let next = loop {
                 let next = edge.load(guard);
                 let Some(node) = next else { break None };
-                let after = &node.get().lanes[height];
+                let after = &Local::get(node).lanes[height];
                 if node.is_deleted(guard) {
                     let _ = edge.compare_exchange(next, after.load(guard), guard);
                 } else if node.key.as_ref() < Some(key) {
@@ -279,12 +279,12 @@ fn entries<'g, K: Trace, V: Trace>(
     guard: &'g Guard,
 ) -> impl Iterator<Item = (&'g K, &'g V)> + use<'g, K, V> {
     let nodes = successors(edge.load(guard), |node| node.next.load(guard));
-    nodes.filter_map(|node| Some((node.get().key.as_ref()?, node.value.load(guard)?.get())))
+    nodes.filter_map(|node| Some((Local::get(node).key.as_ref()?, Local::get(node.value.load(guard)?))))
 }
 
 /// 0 for three values out of four, 1 for three of four others, and so on. What is random about it is the address.
 fn random_height<V>(value: Local<'_, V>) -> usize {
-    let mut mixed = value.as_ptr().addr() as u64;
+    let mut mixed = Local::as_ptr(value).addr() as u64;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((mixed >> 33).trailing_zeros() as usize / 2).min(LANES)

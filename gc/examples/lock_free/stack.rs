@@ -6,7 +6,7 @@
 //!
 //! Both operations take effect at their successful exchange; a `pop` that finds nothing, when it loads the first edge.
 
-use crate::heap::{Gc, GcCell, Guard, Trace};
+use crate::heap::{Gc, GcCell, Guard, Local, Trace};
 
 /// Last in, first out, for any number of threads.
 ///
@@ -47,7 +47,7 @@ impl<T: Trace> Stack<T> {
     pub(crate) fn pop<'g>(&self, guard: &'g Guard) -> Option<&'g T> {
         let mut first = self.first.load(guard);
         loop {
-            let node = first?.get();
+            let node = Local::get(first?);
             match self.first.compare_exchange(first, node.next.load(guard), guard) {
                 Ok(_) => return Some(&node.value),
                 Err(now) => first = now,

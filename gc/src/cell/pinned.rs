@@ -20,7 +20,8 @@ use crate::{
 
 impl<P: Edge> GcCell<P> {
     /// The edge, for as long as the guard is held. Cost: one load, as for a raw pointer. Acquires what the thread that put the edge
-    /// in did before.
+    /// in did before, and no more: two loads of different cells may be seen by other threads in either order. `==` on the result compares
+    /// contents; whether two loads found the same object says [`Local::ptr_eq`](crate::Local::ptr_eq).
     ///
     /// ```
     /// use graphgc::{Gc, GcCell, pin};
@@ -119,6 +120,74 @@ impl<P: Edge> GcCell<P> {
         // SAFETY: the word held edges of type `P`; the object was reachable through this cell when the pin was held.
         let local = |object| unsafe { P::Local::from_object(object) };
         result.map(local).map_err(local)
+    }
+
+    /// Puts in what `update` makes of the edge, again and again until no other thread has changed it meanwhile; gives back what was there. Acquires
+    /// and releases.
+    ///
+    /// # Errors
+    /// What is there, if `update` gives nothing.
+    ///
+    /// ```
+    /// use graphgc::{Gc, GcCell, Trace, pin};
+    ///
+    /// #[derive(Trace)]
+    /// struct Node { value: u32, next: GcCell<Option<Gc<Node>>> }
+    ///
+    /// let stack: GcCell<Option<Gc<Node>>> = GcCell::default();
+    /// let guard = pin();
+    /// for value in [1, 2] {
+    ///     let node = guard.alloc(Node { value, next: GcCell::default() });
+    ///     let pushed = stack.fetch_update(&guard, |first| {
+    ///         node.next.store(first, &guard);
+    ///         Some(Some(node))
+    ///     });
+    ///     assert!(pushed.is_ok());
+    /// }
+    /// let popped = stack.fetch_update(&guard, |first| Some(first?.next.load(&guard)));
+    /// assert_eq!(popped.ok().unwrap().unwrap().value, 2);
+    /// ```
+    #[inline]
+    pub fn fetch_update<'g>(
+        &self,
+        guard: &'g Guard,
+        mut update: impl FnMut(P::Local<'g>) -> Option<P::Local<'g>>,
+    ) -> Result<P::Local<'g>, P::Local<'g>> {
+        let mut seen = self.load(guard);
+        loop {
+            let Some(new) = update(seen) else { return Err(seen) };
+            match self.compare_exchange(seen, new, guard) {
+                Ok(old) => return Ok(old),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// A cell with this edge, for a node that is born with it. It keeps what it leads to wherever it goes, beyond the guard, too.
+    ///
+    /// Cost: as [`Local::to_gc`](crate::Local::to_gc), since the cell might go anywhere; and what it counts is counted back when its node moves into the heap.
+    /// An edge that may be empty costs less if it is stored when its node is there but nobody knows of it: [`store`](Self::store) counts
+    /// nothing.
+    ///
+    /// ```
+    /// use graphgc::{Gc, GcCell, Trace, pin};
+    ///
+    /// #[derive(Trace)]
+    /// struct Child { parent: GcCell<Gc<String>> }
+    ///
+    /// let guard = pin();
+    /// let parent = guard.alloc("parent".to_string());
+    /// let child = guard.alloc(Child { parent: GcCell::from_local(parent) });
+    /// assert_eq!(*child.parent.load(&guard), "parent");
+    /// ```
+    #[inline]
+    pub fn from_local(edge: P::Local<'_>) -> Self {
+        let object = edge.into_object();
+        if let Some(object) = object {
+            Operation::enter().count_up(object);
+        }
+        // SAFETY: of type `P`, and just counted, for this edge.
+        GcCell::new(unsafe { P::from_object(object) })
     }
 
     /// Puts `new` in the place of `seen`, with what that means for counts and colours.

@@ -26,7 +26,8 @@ use std::{
 /// assert_eq!(*local, 7);
 /// ```
 ///
-/// Comparisons, hashes and formats are those of the content, as with [`Gc`]; [`ptr_eq`](Self::ptr_eq) compares identity.
+/// Comparisons, hashes and formats are those of the content, as with [`Gc`]; [`ptr_eq`](Self::ptr_eq) compares identity. What is not a conversion is an
+/// associated function, so that it hides no method of the content's: `Local::get(local)`.
 pub struct Local<'g, T: ?Sized> {
     payload: NonNull<T>,
     /// Shares the object, as long as the guard, which is of this thread.
@@ -48,10 +49,21 @@ impl<'g, T: ?Sized> Local<'g, T> {
     }
 
     /// The content, for as long as the guard is held; dereferencing gives it for as long as the `Local` is borrowed.
+    ///
+    /// ```
+    /// use graphgc::Local;
+    ///
+    /// fn first<'g>(list: Local<'g, Vec<u32>>) -> &'g u32 {
+    ///     &Local::get(list)[0]
+    /// }
+    ///
+    /// let guard = graphgc::pin();
+    /// assert_eq!(*first(guard.alloc(vec![7])), 7);
+    /// ```
     #[inline]
-    pub fn get(self) -> &'g T {
+    pub fn get(this: Self) -> &'g T {
         // SAFETY: the pin, which lasts for `'g`, keeps the object.
-        unsafe { self.payload.as_ref() }
+        unsafe { this.payload.as_ref() }
     }
 
     /// A handle of its own to the object, which keeps it beyond the guard. Cost: a few nanoseconds, as for
@@ -74,14 +86,14 @@ impl<'g, T: ?Sized> Local<'g, T> {
 
     /// Whether both lead to the same object.
     #[inline]
-    pub fn ptr_eq(self, other: Local<'_, T>) -> bool {
-        std::ptr::addr_eq(self.payload.as_ptr(), other.payload.as_ptr())
+    pub fn ptr_eq(this: Self, other: Local<'_, T>) -> bool {
+        std::ptr::addr_eq(this.payload.as_ptr(), other.payload.as_ptr())
     }
 
     /// The address of the content, valid while the guard is held.
     #[inline]
-    pub fn as_ptr(self) -> *const T {
-        self.payload.as_ptr()
+    pub fn as_ptr(this: Self) -> *const T {
+        this.payload.as_ptr()
     }
 }
 
@@ -109,7 +121,7 @@ impl<T: ?Sized> Deref for Local<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.get()
+        Local::get(*self)
     }
 }
 
@@ -140,7 +152,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Local<'_, T> {
 
 impl<T: ?Sized> fmt::Pointer for Local<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Pointer::fmt(&self.as_ptr(), f)
+        fmt::Pointer::fmt(&Local::as_ptr(*self), f)
     }
 }
 

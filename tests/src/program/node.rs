@@ -310,7 +310,7 @@ macro_rules! nodes {
             /// The object.
             pub fn view(self) -> View<'g, F> {
                 match self {
-                    $(Pinned::$name(it) => View::$name(it.get()),)*
+                    $(Pinned::$name(it) => View::$name(graphgc::Local::get(it)),)*
                 }
             }
 

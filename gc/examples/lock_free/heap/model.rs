@@ -72,12 +72,12 @@ pub(crate) struct Local<'g, T: 'static> {
 }
 
 impl<'g, T> Local<'g, T> {
-    pub(crate) fn get(self) -> &'g T {
-        &self.object.value
+    pub(crate) fn get(this: Self) -> &'g T {
+        &this.object.value
     }
 
-    pub(crate) fn as_ptr(self) -> *const T {
-        &raw const self.object.value
+    pub(crate) fn as_ptr(this: Self) -> *const T {
+        &raw const this.object.value
     }
 }
 
@@ -93,7 +93,7 @@ impl<T> Deref for Local<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.get()
+        Local::get(*self)
     }
 }
 
