@@ -33,6 +33,9 @@
 //! | `Condvar` | [`GcCondvar`] | waits with a [`GcMutex`] |
 //! | `OnceCell<T>`, `OnceLock<T>` | [`GcOnceCell<T>`](GcOnceCell) | reading costs one load, as there |
 //! | `LazyCell<T>`, `LazyLock<T>` | [`GcLazy<T>`](GcLazy) | what the closure captures counts as roots until it has run |
+//! | `Rc<dyn Fn(A) -> R>`, `Arc<dyn Fn(A) -> R + Send + Sync>` | [`GcFn<A, R>`](GcFn), [`GcSyncFn<A, R>`](GcSyncFn) | what is captured is given as a value |
+//! | a field that is not `Send` | [`ThreadBound<T>`](ThreadBound) | used and dropped on its own thread |
+//! | a field of a foreign type without handles | `#[trace(leaf)]`, [`leaf!`] | it is `Send` |
 //! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
 //! | `Drop` that uses the node's fields | [`Finalize`], [`LocalFinalize`] | runs once, some time later; may make the node reachable again |
@@ -94,7 +97,8 @@ pub use {
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},
     handle::{
-        AllocError, BytesBuilder, Ephemeron, Gc, Guard, Local, LocalWeak, Thin, ThinGc, Unsizing, Weak, WeakMap, pin,
+        AllocError, BytesBuilder, Ephemeron, Gc, GcFn, GcSyncFn, Guard, Local, LocalWeak, Thin, ThinGc, ThreadBound, Unsizing,
+        Weak, WeakMap, drop_thread_bound, pin,
     },
     mutator::holders::HeldPin,
     observe::{

@@ -7,6 +7,7 @@
 pub(crate) mod facts;
 pub(crate) mod finalize;
 mod impls;
+mod leaf;
 pub(crate) mod no_handles;
 #[doc(hidden)]
 pub mod private;
@@ -56,7 +57,7 @@ pub use type_info::SlotFacts;
     label = "`{Self}` does not implement `Trace`",
     note = "for a type of your own write `#[derive(Trace)]`",
     note = "handles in `Cell`, `RefCell`, `Mutex`, `RwLock` or `OnceCell` go into `GcCell`, `GcRefCell`, `GcMutex`, `GcRwLock` instead; `Rc` becomes `Gc`",
-    note = "a field without handles may be marked `#[trace(leaf)]` if it is `Send`; `#[trace(skip)]` leaves handles in a field counted as roots"
+    note = "a field without handles may be marked `#[trace(leaf)]` if it is `Send`; what is not goes into a `ThreadBound`; `#[trace(skip)]` leaves handles in a field counted as roots"
 )]
 pub unsafe trait Trace: 'static {
     /// What is known of the type without looking at a value.

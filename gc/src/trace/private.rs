@@ -46,8 +46,20 @@ pub trait TracedTypesHaveNoDrop_MoveItIntoALeafField {}
 #[allow(drop_bounds)]
 impl<T: Drop + ?Sized> TracedTypesHaveNoDrop_MoveItIntoALeafField for T {}
 
+/// What may be dropped on any thread: whatever is `Send`, and nothing else, since the supertrait is out of reach.
+#[diagnostic::on_unimplemented(
+    message = "a leaf must be `Send + 'static`, and `{Self}` is not",
+    label = "not `Send + 'static`",
+    note = "the collector drops dead objects on a thread of its own",
+    note = "put it into a `ThreadBound`, which its own thread drops, or use what is `Send`, as `Arc` instead of `Rc`"
+)]
+pub trait LeafField: sealed::Leaf + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static + ?Sized> LeafField for T {}
+
 /// Compiles if a leaf field of this type may be dropped on any thread.
-pub fn leaf_field_is_send<T: Send + 'static + ?Sized>() {}
+pub fn leaf_field_is_send<T: LeafField + ?Sized>() {}
 
 /// Traces a field.
 #[inline(always)]
@@ -126,7 +138,8 @@ impl<T: ?Sized> Skip for Probe<T> {
 #[diagnostic::on_unimplemented(
     message = "a skipped field must be `Send` or `Trace`",
     label = "`{Field}` is neither `Send` nor `Trace`",
-    note = "the collector drops dead objects on a thread of its own"
+    note = "the collector drops dead objects on a thread of its own",
+    note = "put it into a `ThreadBound`, which its own thread drops"
 )]
 pub trait AllowsSkipping<Field: ?Sized>: sealed::Verdict {}
 
@@ -135,6 +148,11 @@ impl<Field: Trace + ?Sized> AllowsSkipping<Field> for IsTrace<Field> {}
 
 mod sealed {
     use super::{IsSend, IsTrace, Refused, Trace};
+
+    /// Nobody else implements `LeafField`.
+    pub trait Leaf {}
+
+    impl<T: Send + 'static + ?Sized> Leaf for T {}
 
     /// Nobody else gives verdicts.
     pub trait Verdict {}
