@@ -36,6 +36,7 @@
 //! | `Rc<dyn Fn(A) -> R>`, `Arc<dyn Fn(A) -> R + Send + Sync>` | [`GcFn<A, R>`](GcFn), [`GcSyncFn<A, R>`](GcSyncFn) | what is captured is given as a value |
 //! | a field that is not `Send` | [`ThreadBound<T>`](ThreadBound) | used and dropped on its own thread |
 //! | a field of a foreign type without handles | `#[trace(leaf)]`, [`leaf!`] | it is `Send` |
+//! | `RwLock<Vec<Rc<T>>>` | [`GcVec<Gc<T>>`](GcVec) | no walk; no `&mut` to the elements |
 //! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
 //! | `Drop` that uses the node's fields | [`Finalize`], [`LocalFinalize`] | runs once, some time later; may make the node reachable again |
@@ -91,14 +92,14 @@ pub mod trace;
 pub use {
     cell::{
         BorrowError, BorrowMutError, Edge, GcCell, GcCondvar, GcLazy, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell,
-        GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, MappedGcMutexGuard, MappedGcRwLockReadGuard,
-        MappedGcRwLockWriteGuard, Ref, RefMut, WaitTimeoutResult,
+        GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcVec, GcVecRef, MappedGcMutexGuard, MappedGcRwLockReadGuard,
+        MappedGcRwLockWriteGuard, PinnedIter, Ref, RefMut, WaitTimeoutResult,
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},
     handle::{
-        AllocError, BytesBuilder, Ephemeron, Gc, GcFn, GcSyncFn, Guard, Local, LocalWeak, Thin, ThinGc, ThreadBound, Unsizing,
-        Weak, WeakMap, drop_thread_bound, pin,
+        AllocError, BytesBuilder, Ephemeron, Gc, GcFn, GcSyncFn, Guard, Local, LocalWeak, Thin, ThinGc, ThreadBound,
+        Unsizing, Weak, WeakMap, drop_thread_bound, pin,
     },
     mutator::holders::HeldPin,
     observe::{

@@ -3,7 +3,8 @@
 //! ```text
 //! bit 0    CLAIMED         the content is claimed; clear: it is counted
 //! bit 1    WRITER          write-held
-//! bit 2    RELEASING       a writer-to-be is counting the content in slices: keeps readers and writers out, admits the marker
+//! bit 2    RELEASING       a writer-to-be is counting the content in slices, or a collection is being rebuilt beside its content: keeps
+//!                          readers and writers out, admits the marker
 //! bit 3    MARKER          a marker is inside
 //! bit 4    MARKER_AWAITED  a writer waits, parked, for the marker to leave
 //! bit 5    PARKED          readers or writers are parked
@@ -20,7 +21,7 @@
 //! before the operation ends, or says RELEASING if that takes more than a slice. Orders: whoever gets the lock acquires, whoever gives it up releases.
 
 use super::parking;
-use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless, weakened};
+use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless, weakened, yield_now};
 use std::time::Instant;
 
 const CLAIMED: u32 = 1;
@@ -195,6 +196,51 @@ impl CellLock {
         }
     }
 
+    /// Keeps readers and writers out, and lets the marker in, claimed content or not, until `end_reservation` or
+    /// `try_write_reserved`. Blocks, parked, while somebody holds the lock. Of collections alone.
+    pub(crate) fn reserve(&self) {
+        loop {
+            let seen = self.0.load(Ordering::Relaxed);
+            if seen & HELD != 0 {
+                self.wait_to_write(None);
+            } else if self.0.compare_exchange_weak(seen, seen | RELEASING, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Gives up a reservation.
+    pub(crate) fn end_reservation(&self) {
+        let before = self.0.fetch_and(!RELEASING, Ordering::Release);
+        debug_assert!(before & (WRITER | RELEASING) == RELEASING);
+        if before & PARKED != 0 {
+            self.wake();
+        }
+    }
+
+    /// Inside an operation: goes from a reservation to write-held, the flag as it is, unless a marker is inside.
+    pub(crate) fn try_write_reserved(&self) -> bool {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while seen & MARKER == 0 {
+            debug_assert!(seen & (WRITER | RELEASING) == RELEASING);
+            let held = (seen | WRITER) & !RELEASING;
+            match self.0.compare_exchange_weak(seen, held, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Inside an operation: gives up a lock held for writing, the flag as it is. Whether to `wake` after the operation.
+    #[inline]
+    pub(crate) fn end_write_in_operation(&self) -> bool {
+        let before = self.0.fetch_and(!WRITER, Ordering::Release);
+        debug_assert!(before & WRITER != 0);
+        before & PARKED != 0
+    }
+
     /// Gives up a lock held for writing.
     #[inline]
     pub(crate) fn end_write(&self) {
@@ -278,6 +324,21 @@ impl CellLock {
         None
     }
 
+    /// [`enter_marker`](Self::enter_marker) for a collection, whose content stays claimed while it is written to in an operation:
+    /// waits for the end of that. `None` if it is write-held and counted.
+    pub(crate) fn enter_marker_after_operation(&self) -> Option<Entered> {
+        loop {
+            if let Some(entered) = self.enter_marker() {
+                return Some(entered);
+            }
+            if self.0.load(Ordering::Acquire) & (WRITER | CLAIMED) == WRITER || weakened(Mutation::MarkerSkipsOperation)
+            {
+                return None;
+            }
+            yield_now();
+        }
+    }
+
     /// Whether a writer waits for the marker inside.
     #[inline]
     pub(crate) fn is_marker_awaited(&self) -> bool {
@@ -329,6 +390,11 @@ impl CellLock {
         seen & (WRITER | CLAIMED) == WRITER | CLAIMED || seen & (RELEASING | CLAIMED) == RELEASING
     }
 
+    /// Whether it is write-held around claimed content, as it may be only inside an operation (C1).
+    pub(crate) fn is_written_while_claimed(&self) -> bool {
+        self.0.load(Ordering::Acquire) & (WRITER | CLAIMED) == WRITER | CLAIMED
+    }
+
     /// Parks until the lock is given up or changes its state, if it is `blocked` when looked at under the queue's lock. False if `deadline` came
     /// first.
     fn park(&self, blocked: impl Fn(u32) -> bool, note: u32, deadline: Option<Instant>) -> bool {
@@ -351,7 +417,7 @@ impl CellLock {
 
     /// Wakes everyone who is parked for the lock.
     #[cold]
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.0.fetch_and(!(PARKED | WRITER_QUEUED), Ordering::Relaxed);
         parking::unpark_all(self.key());
     }

@@ -115,7 +115,8 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(lock: &'a CellLock) -> Self {
+    /// The right of whoever has taken the lock for reading.
+    pub(crate) fn new(lock: &'a CellLock) -> Self {
         Reading { lock, not_send: PhantomData }
     }
 

@@ -1,11 +1,12 @@
 //! What users mutate: one edge ([`GcCell`]), or arbitrary content behind a lock ([`GcRefCell`], [`GcMutex`], [`GcRwLock`]),
-//! or content that is written once ([`GcOnceCell`], [`GcLazy`]).
+//! or content that is written once ([`GcOnceCell`], [`GcLazy`]), or any number of edges in a collection ([`GcVec`]).
 //!
 //! A cell's content is *claimed* (the marker finds the handles in it by tracing the cell's owner) or *counted* (each handle is a
 //! root, as if it lay on a stack). The cell's own flag says which; every operation on the cell keeps the flag
 //! true. Cells are born counted, become claimed when their owner moves into the heap or the marker comes by, and counted again when
 //! they are opened for writing, because `&mut` access lets handles be moved out with no code of ours running.
 
+pub(crate) mod collections;
 mod condvar;
 pub(crate) mod edge_word;
 pub(crate) mod gc_cell;
@@ -23,6 +24,7 @@ pub(crate) mod ref_cell;
 pub(crate) mod rw_lock;
 mod weak_edge;
 
+pub use collections::{GcVec, GcVecRef, PinnedIter};
 pub use condvar::{GcCondvar, WaitTimeoutResult};
 pub use gc_cell::{Edge, GcCell};
 pub use lazy::GcLazy;

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     cell::{
+        collections::Progress,
         edge_word::{Claimed, EdgeWord},
         lock::{CellLock, Entered},
     },
@@ -33,7 +34,7 @@ use crate::{
     sync::{Mutation, Ordering, weakened},
     trace::{
         Tracer,
-        tracer::{Content, Pass, Visitor},
+        tracer::{Content, EdgeList, Pass, Visitor},
         type_info::{SlotFacts, TypeInfo},
     },
 };
@@ -46,6 +47,8 @@ const LARGEST_FOR_ASSIST: usize = 4096;
 const DEEPEST_FOR_ASSIST: usize = 64;
 /// How often a walk looks whether it should be given up, in handles; a power of two.
 const LOOK_EVERY: usize = if cfg!(graphgc_loom) { 1 } else { 256 };
+/// Edges of a collection that are shaded before a writer that waits gets it; a power of two.
+const EDGES_AT_ONCE: usize = if cfg!(graphgc_loom) { 1 } else { 2048 };
 /// Grey objects whose memory is being fetched.
 const AHEAD: usize = 8;
 
@@ -379,6 +382,11 @@ impl Marker {
         }
         // What is write-held is counted, and rooted by that.
         let Some(entered) = lock.enter_marker() else { return };
+        self.walk_inside(lock, entered, content);
+    }
+
+    /// Walks over the content of a cell that has been entered, and leaves it.
+    fn walk_inside(&mut self, lock: &CellLock, entered: Entered, content: &dyn Content) {
         let inside = Inside { lock: NonNull::from(lock), outer: self.inside };
         let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
         let outer_walked = std::mem::take(&mut self.walked);
@@ -393,6 +401,55 @@ impl Marker {
         self.context = outer_context;
         self.walked = outer_walked;
         lock.leave_marker(claimed);
+    }
+
+    /// A collection of edges. Claimed content is shaded from its end to its beginning, and given up for a writer between two
+    /// chunks; the next visit goes on where this one ends.
+    pub(crate) fn edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+        if self.giving_up {
+            return;
+        }
+        if self.context == Context::Releasing {
+            return self.lock_cell(lock, edges);
+        }
+        // Unlike a cell it stays claimed when it is written to: what is write-held and claimed will be free in a moment.
+        let Some(entered) = lock.enter_marker_after_operation() else {
+            self.walked += 1;
+            return;
+        };
+        self.walked += 1;
+        if entered == Entered::Counted {
+            return self.walk_inside(lock, entered, edges);
+        }
+        // Inside counted content it is counted (C2), or being rebuilt and so merely shaded.
+        let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
+        let outer_walked = self.walked;
+        self.shade_edges(lock, progress, edges);
+        self.context = outer_context;
+        self.walked = outer_walked;
+        lock.leave_marker(false);
+    }
+
+    fn shade_edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+        // SAFETY: we are inside: no writer.
+        let mut left = progress.left(unsafe { edges.len() });
+        while left > 0 {
+            let from = left.saturating_sub(EDGES_AT_ONCE);
+            // SAFETY: as above.
+            unsafe { edges.trace_range(from, left, &mut Tracer::new(Pass::Mark(self))) };
+            if self.giving_up {
+                // The chunk may not be done.
+                self.again = true;
+                break;
+            }
+            left = from;
+            if left > 0 && lock.is_marker_awaited() {
+                self.giving_up = true;
+                self.again = true;
+                break;
+            }
+        }
+        progress.set(left);
     }
 
     #[cold]
@@ -491,6 +548,20 @@ impl Visitor for CountBack<'_> {
         // Write-held: counted already. Being released: its writer counts it, and keeps the outer cell read-held until then.
         let Some(entered) = lock.enter_marker() else { return };
         if entered == Entered::Claimed {
+            let mut all = CountBack { left: usize::MAX, candidates: self.candidates };
+            // SAFETY: the lock admits no writer while we are inside.
+            unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut all))) };
+            lock.set_counted();
+        }
+        lock.leave_marker(false);
+    }
+
+    /// As a cell, but that it may be claimed while it is written to, in an operation, or rebuilt.
+    fn edges(&mut self, lock: &CellLock, content: &dyn Content) {
+        if !self.advance() || lock.enter_marker_after_operation().is_none() {
+            return;
+        }
+        if lock.is_claimed() {
             let mut all = CountBack { left: usize::MAX, candidates: self.candidates };
             // SAFETY: the lock admits no writer while we are inside.
             unsafe { content.trace(&mut Tracer::new(Pass::Visit(&mut all))) };

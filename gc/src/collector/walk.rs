@@ -259,10 +259,47 @@ impl Visitor for Walk<'_> {
     }
 
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
-        let address = std::ptr::from_ref(lock).addr();
         if lock.is_inconsistent() {
-            return self.complain(Flaw::Flags(address));
+            return self.complain(Flaw::Flags(std::ptr::from_ref(lock).addr()));
         }
+        self.cell(lock, content);
+    }
+
+    fn edges(&mut self, lock: &CellLock, content: &dyn Content) {
+        // It may be reserved while it is counted.
+        if lock.is_written_while_claimed() {
+            return self.complain(Flaw::Flags(std::ptr::from_ref(lock).addr()));
+        }
+        self.cell(lock, content);
+    }
+
+    fn ephemeron(&mut self, word: &EphemeronWord) {
+        let Some((key, value)) = word.targets() else { return };
+        for target in [key, value] {
+            if self.survey.object_at(target.address()).is_none() {
+                return self.complain(Flaw::Dangling(target.address()));
+            }
+        }
+        if self.is_reached(key) {
+            return self.reach(value, self.current);
+        }
+        if self.chains.is_empty() {
+            self.chains = OsVec::zeroed(CHAINS);
+        }
+        let first = &mut self.chains[hash(key) % CHAINS];
+        self.waiting.push(Waits { key, value, from: self.current, next: *first });
+        *first = self.waiting.len() as u64;
+    }
+
+    fn next_element(&mut self) -> bool {
+        false
+    }
+}
+
+impl Walk<'_> {
+    /// Enters a cell whose flags are in order, and walks over its content.
+    fn cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        let address = std::ptr::from_ref(lock).addr();
         if self.context == Context::Releasing {
             // The outer lock is a writer-to-be's: nobody else is in here.
             return self.content(Context::Releasing, content);
@@ -290,27 +327,5 @@ impl Visitor for Walk<'_> {
                 lock.leave_marker(false);
             }
         }
-    }
-
-    fn ephemeron(&mut self, word: &EphemeronWord) {
-        let Some((key, value)) = word.targets() else { return };
-        for target in [key, value] {
-            if self.survey.object_at(target.address()).is_none() {
-                return self.complain(Flaw::Dangling(target.address()));
-            }
-        }
-        if self.is_reached(key) {
-            return self.reach(value, self.current);
-        }
-        if self.chains.is_empty() {
-            self.chains = OsVec::zeroed(CHAINS);
-        }
-        let first = &mut self.chains[hash(key) % CHAINS];
-        self.waiting.push(Waits { key, value, from: self.current, next: *first });
-        *first = self.waiting.len() as u64;
-    }
-
-    fn next_element(&mut self) -> bool {
-        false
     }
 }

@@ -52,7 +52,7 @@ pub struct Weak<T> {
 }
 
 /// The address of no object; see the module's head.
-const NOTHING: NonNull<WeakLink> = NonNull::without_provenance(std::num::NonZero::new(HEADER_SIZE).unwrap());
+const NOTHING: NonNull<WeakLink> = NonNull::new(std::ptr::without_provenance_mut(HEADER_SIZE)).unwrap();
 
 // SAFETY: as for `Gc`, which it becomes when upgraded; the link is atomic.
 unsafe impl<T: Send + Sync> Send for Weak<T> {}
@@ -162,8 +162,11 @@ impl<T> Weak<T> {
     /// The handle to the link, as which this one is counted.
     #[inline]
     fn as_gc(&self) -> Option<ManuallyDrop<Gc<WeakLink>>> {
+        if self.is_nothing() {
+            return None;
+        }
         // SAFETY: the count stays this handle's.
-        (!self.is_nothing()).then(|| ManuallyDrop::new(unsafe { Gc::from_payload(self.link) }))
+        Some(ManuallyDrop::new(unsafe { Gc::from_payload(self.link) }))
     }
 }
 

@@ -118,7 +118,7 @@ impl<K: Trace, V: Trace> Table<K, V> {
             if entry.word.is_for(key) {
                 return Some(Found { edge, entry });
             }
-            edge = &entry.get().next;
+            edge = &Local::get(entry).next;
         }
         None
     }
@@ -143,7 +143,7 @@ impl<K: Trace, V: Trace> WeakMap<K, V> {
         let _reading = self.read();
         let guard = pin();
         let table = self.table.load(&guard)?;
-        table.get().find(key.as_object(), &guard)?.entry.value()
+        Local::get(table).find(key.as_object(), &guard)?.entry.value()
     }
 
     /// Whether a value is attached to `key`.
@@ -256,27 +256,27 @@ impl<K: Trace, V: Trace> WeakMap<K, V> {
         for chain in &table.chains {
             let mut edge = chain;
             while let Some(entry) = edge.load(guard) {
-                if !f(entry.get()) {
+                if !f(Local::get(entry)) {
                     return;
                 }
-                edge = &entry.get().next;
+                edge = &Local::get(entry).next;
             }
         }
     }
 
     fn find<'g>(&self, key: &Gc<K>, guard: &'g Guard) -> Option<Found<'g, K, V>> {
-        self.table.load(guard)?.get().find(key.as_object(), guard)
+        Local::get(self.table.load(guard)?).find(key.as_object(), guard)
     }
 
     /// Puts an entry in, in the place of the one for the same key if there is one, whose value it returns. With the lock held for writing.
     fn link(&self, key: &Gc<K>, entry: Local<'_, Entry<K, V>>, guard: &Guard) -> Option<Gc<V>> {
         let table = self.table.load(guard).expect("locked with room");
-        if let Some(found) = table.get().find(key.as_object(), guard) {
+        if let Some(found) = Local::get(table).find(key.as_object(), guard) {
             entry.next.store(found.entry.next.load(guard), guard);
             found.edge.store(Some(entry), guard);
             return found.entry.value();
         }
-        let chain = table.get().chain(key.as_object());
+        let chain = Local::get(table).chain(key.as_object());
         entry.next.store(chain.load(guard), guard);
         chain.store(Some(entry), guard);
         self.linked.fetch_add(1, Ordering::Relaxed);
@@ -299,7 +299,7 @@ impl<K: Trace, V: Trace> WeakMap<K, V> {
                 self.move_to(larger.local(&guard), &guard);
                 return writing;
             }
-            let live = there.map_or(0, |table| self.purge(table.get(), &guard));
+            let live = there.map_or(0, |table| self.purge(Local::get(table), &guard));
             if live < old / 2 {
                 return writing;
             }
@@ -315,7 +315,7 @@ impl<K: Trace, V: Trace> WeakMap<K, V> {
             while let Some(entry) = edge.load(guard) {
                 if entry.word.is_live() {
                     live += 1;
-                    edge = &entry.get().next;
+                    edge = &Local::get(entry).next;
                 } else {
                     edge.store(entry.next.load(guard), guard);
                 }
@@ -334,7 +334,7 @@ impl<K: Trace, V: Trace> WeakMap<K, V> {
                 while let Some(entry) = rest {
                     rest = entry.next.load(guard);
                     if let Some((key, _)) = entry.word.targets() {
-                        let chain = new.get().chain(key);
+                        let chain = Local::get(new).chain(key);
                         entry.next.store(chain.load(guard), guard);
                         chain.store(Some(entry), guard);
                         live += 1;

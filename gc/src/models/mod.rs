@@ -15,6 +15,7 @@
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
+//! | L3, L4 for collections | `collections` | `MarkerSkipsOperation`, `EdgeOutWithoutShade`, `EdgeSwapWithoutShade`, `InsertForgetsProgress`, `RebuildWithoutShade` |
 //! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
 //! | L6 upgrade vs. S2, clearing pass, slot reuse | `weak` | `UpgradeIgnoresMarks`, `UpgradeReadsOutside`, `ClearWithoutHandshake`, `PinnedUpgradeWithoutShade`, `LinksAreNotKept`, `InsertWithoutLook` |
 //! | ephemerons: marking vs. waiting, reading vs. S2 and the sweep | `ephemerons` | `WaitWithoutLook`, `EphemeronIgnoresMarks`, `ClearWithoutHandshake` |
@@ -28,6 +29,7 @@
 
 mod allocation;
 mod cell_lock;
+mod collections;
 mod content;
 mod edge;
 mod ephemerons;
@@ -116,6 +118,7 @@ fn every_mutation_has_a_model() {
     let sources = [
         include_str!("allocation.rs"),
         include_str!("cell_lock.rs"),
+        include_str!("collections.rs"),
         include_str!("content.rs"),
         include_str!("edge.rs"),
         include_str!("ephemerons.rs"),

@@ -118,6 +118,17 @@ mutations! {
     PinnedStoreForgetsNew,
     /// What a marker counts back is logged only if its count was 0.
     CountBackLogsFromZero,
+    // Collections.
+    /// The marker takes a collection that is written to in an operation for one that is counted.
+    MarkerSkipsOperation,
+    /// What goes out of a claimed collection is not shaded.
+    EdgeOutWithoutShade,
+    /// Two elements of a claimed collection change places without being shaded.
+    EdgeSwapWithoutShade,
+    /// An insertion shifts elements past the marker's place without moving that.
+    InsertForgetsProgress,
+    /// A collection is rebuilt in another order without being shaded.
+    RebuildWithoutShade,
     // Records.
     /// Stopping the world looks for the records before it shuts the gate.
     StopLooksFirst,

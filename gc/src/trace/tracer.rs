@@ -10,6 +10,7 @@
 use super::{Trace, type_info::SlotFacts};
 use crate::{
     cell::{
+        collections::Progress,
         edge_word::{Claimed, EdgeWord},
         lock::CellLock,
         open::Release,
@@ -45,6 +46,10 @@ pub(crate) trait Visitor {
     fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content);
     /// An ephemeron, directly in an object.
     fn ephemeron(&mut self, _word: &EphemeronWord) {}
+    /// A collection of edges, of which `content` is all.
+    fn edges(&mut self, lock: &CellLock, content: &dyn Content) {
+        self.lock_cell(lock, content);
+    }
     /// A container's next element comes. Whether the rest of the walk is of no use.
     fn next_element(&mut self) -> bool;
 }
@@ -56,6 +61,21 @@ pub(crate) trait Content {
     /// # Safety
     /// Nobody writes to the content meanwhile.
     unsafe fn trace(&self, tracer: &mut Tracer<'_>);
+}
+
+/// The content of a collection, which can be walked in parts.
+pub(crate) trait EdgeList: Content {
+    /// The number of elements.
+    ///
+    /// # Safety
+    /// Nobody writes to the content meanwhile.
+    unsafe fn len(&self) -> usize;
+
+    /// Walks the elements `from..to`.
+    ///
+    /// # Safety
+    /// As for `len`; there are as many.
+    unsafe fn trace_range(&self, from: usize, to: usize, tracer: &mut Tracer<'_>);
 }
 
 /// Content behind a raw pointer: no reference to it exists before the lock allows one.
@@ -149,6 +169,19 @@ impl<'a> Tracer<'a> {
             Pass::Claim(claim) => claim.lock_cell(lock, &content),
             Pass::Release(release) => release.lock_cell(lock, &content),
             Pass::Visit(visitor) => visitor.lock_cell(lock, &content),
+        }
+    }
+}
+
+impl<'a> Tracer<'a> {
+    /// Visits a collection of edges.
+    #[inline]
+    pub(crate) fn edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+        match &mut self.pass {
+            Pass::Mark(marker) => marker.edges(lock, progress, edges),
+            Pass::Claim(claim) => claim.lock_cell(lock, edges),
+            Pass::Release(release) => release.lock_cell(lock, edges),
+            Pass::Visit(visitor) => visitor.edges(lock, edges),
         }
     }
 }

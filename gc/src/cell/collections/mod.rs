@@ -1,0 +1,36 @@
+//! Collections of edges that threads share: no operation on them costs a pass over their content.
+//!
+//! The elements are plain handles in a vector behind a cell lock. They are all claimed or all counted, as the lock's flag says, but unlike
+//! the content of a lock-type cell they stay claimed when they are written to: no `&mut` to them is given out, so every change runs through code
+//! of ours, which claims what comes in, and shades and counts what goes out, edge by edge. Three ways to change them:
+//!
+//! - *Small changes* (push, pop, a short shift) are one operation around the lock: winning it, changing, giving it up (C1 holds).
+//!   Nothing in there allocates or runs code of users. If the content is counted no operation is needed.
+//! - *Rebuilding* is for what takes longer: growth, long shifts, and whatever asks users' code (`retain`, `sort_by`). The lock is *reserved*: readers
+//!   and writers are kept out, the marker is let in. A new buffer is filled beside the old one outside any operation, where the
+//!   allocator or users' code may panic, or take as long as they like. Then one short operation, with no marker inside, puts
+//!   the new buffer in the old one's place.
+//! - Whoever has `&mut` to a collection, or owns it, has it with counted content, as for all cells.
+//!
+//! The marker traces claimed content from its end to its beginning, in chunks; `Progress` says how much is left of it in this cycle. It leaves
+//! between two chunks if a writer waits, and goes on from there when its object's turn comes again (the object stays grey). What it owes the snapshot: every
+//! element is shaded by the marker or by the writer that takes it out, and none slips from the part that is left into the part that is done. Hence, while marking,
+//!
+//! - what comes in is shaded (it is claimed), what goes out is shaded, elements that change places are shaded;
+//! - an insertion in the part that is left moves its end along, and a removal there moves elements that are done into it, which does no harm;
+//! - a push lands in the part that is done, so a writer who pushes all the time is no work for the marker;
+//! - rebuilding keeps the order (growth), or shades every element in slices before the new buffer is put in, in the very phase in which
+//!   that happens.
+//!
+//! The marker skips what is write-held and counted: it is rooted. What is write-held and claimed will be free when an operation ends, so it waits
+//! for that. Counted content (a collection in a cell that was opened) it claims as it does a cell's.
+
+mod edges;
+mod pinned;
+mod vec;
+
+pub(crate) use edges::Progress;
+pub use {
+    pinned::PinnedIter,
+    vec::{GcVec, GcVecRef},
+};

@@ -1,0 +1,81 @@
+//! L3 and L4 for collections of edges: the marker's place in a vector against what moves across it.
+//!
+//! In the models a marker leaves a collection after each element if a writer waits.
+
+use super::{
+    tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
+    verify,
+};
+use crate::{Gc, GcVec, heap::header::Object, sync::Mutation};
+
+type Leaf = Gc<u8>;
+
+/// A vector in the heap with two elements and room for a third, and the objects of the two.
+fn vector() -> (Gc<GcVec<Leaf>>, [Object; 2]) {
+    ending_here(|| {
+        let (first, second) = (Gc::new(1), Gc::new(2));
+        let objects = [object(&first), object(&second)];
+        let vector = GcVec::with_capacity(3);
+        vector.push(first);
+        vector.push(second);
+        (Gc::new(vector), objects)
+    })
+}
+
+/// Runs `change` beside a cycle: the two elements that there were survive.
+fn keeps_both(preemptions: usize, mutations: &[Mutation], change: fn(&GcVec<Leaf>)) {
+    verify(preemptions, mutations, move || {
+        let (vector, elements) = vector();
+        let changing = mutator({
+            let vector = vector.clone();
+            move || change(&vector)
+        });
+        cycle();
+        changing.join().unwrap();
+        assert!(elements.into_iter().all(is_allocated));
+        ending_here(|| drop(vector));
+    });
+}
+
+/// Breaks without the shade: the marker has done the second element and leaves for the writer, the first one comes to its place.
+#[test]
+fn swapped_beside_a_cycle() {
+    keeps_both(2, &[Mutation::EdgeSwapWithoutShade], |vector| vector.swap(0, 1));
+}
+
+/// Breaks if the marker's place stays: the first element moves up to where it has been.
+#[test]
+fn inserted_beside_a_cycle() {
+    keeps_both(2, &[Mutation::InsertForgetsProgress], |vector| vector.insert(0, Gc::new(3)));
+}
+
+/// Breaks if the marker takes what is write-held for counted, as in a cell: the vector stays claimed.
+#[test]
+fn pushed_beside_a_cycle() {
+    keeps_both(2, &[Mutation::MarkerSkipsOperation], |vector| vector.push(Gc::new(3)));
+}
+
+/// Breaks without the shade: as for a swap, though no element moves before the marker has left.
+#[test]
+fn rebuilt_beside_a_cycle() {
+    keeps_both(2, &[Mutation::RebuildWithoutShade], GcVec::reverse);
+}
+
+/// Growing moves the buffer while the marker may be in it, and loses nothing.
+#[test]
+fn grown_beside_a_cycle() {
+    keeps_both(2, &[], |vector| vector.reserve(2));
+}
+
+/// Breaks without the shade: what is popped was reachable at S1 and may have no entry that S1 took.
+#[test]
+fn popped_beside_a_cycle() {
+    verify(2, &[Mutation::EdgeOutWithoutShade], || {
+        let (vector, [_, second]) = vector();
+        let popping = mutator(move || vector.pop());
+        cycle();
+        let popped = popping.join().unwrap();
+        assert!(popped.is_some() && is_allocated(second));
+        ending_here(|| drop(popped));
+    });
+}
