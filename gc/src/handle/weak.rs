@@ -155,8 +155,11 @@ impl<T> Weak<T> {
 
     #[inline]
     pub(crate) fn link(&self) -> Option<&WeakLink> {
+        if self.is_nothing() {
+            return None;
+        }
         // SAFETY: the handle keeps the link.
-        (!self.is_nothing()).then(|| unsafe { self.link.as_ref() })
+        Some(unsafe { self.link.as_ref() })
     }
 
     /// The handle to the link, as which this one is counted.

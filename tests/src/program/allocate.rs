@@ -5,7 +5,9 @@ use super::{
     lock::Lockable,
     machine::{Birth, Machine, new_untraced, new_user},
     model::Access,
-    node::{Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Mixed, Node, Plain, User, Wide},
+    node::{
+        Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Mixed, Node, Part, Plain, User, View, Wide,
+    },
     op::{At, Guard, Kind, Many, Via},
     witness::Witness,
 };
@@ -23,6 +25,19 @@ impl<F: Family> Birth<F> for Via {
             Via::New => Gc::new(value),
             Via::TryNew => Gc::try_new(value).unwrap_or_else(|error| panic!("{error}")),
             Via::From => Gc::from(value),
+            Via::Unsize => return F::known(T::any(Gc::new(value))),
+        })
+    }
+
+    fn bear_slice(&self, parts: Vec<Part<F>>) -> Any<F> {
+        Any::Slice(match self {
+            Via::New => parts.into_iter().collect(),
+            Via::TryNew => Gc::try_from_vec(parts).unwrap_or_else(|error| panic!("{error}")),
+            Via::From => Gc::from(parts),
+            Via::Unsize => match <[Part<F>; 2]>::try_from(parts) {
+                Ok(array) => Gc::new(array).unsize::<[Part<F>]>(|p| p),
+                Err(parts) => Gc::from(parts.into_boxed_slice()),
+            },
         })
     }
 }
@@ -69,6 +84,7 @@ impl<F: Family> Machine<F> {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
                 self.add(Bomb { leaf: Leaf::new(id), next: next.into(), content: content.into(), fuse: Fuse }, birth)
             }
+            Kind::Slice => self.allocate_slice(id, birth, at, many),
             Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),
             Kind::Huge => self.allocate_wide(id, birth, at, many, HUGE),
         }
@@ -130,6 +146,21 @@ impl<F: Family> Machine<F> {
         self.roots.push(Any::Mixed(Gc::new(mixed)));
     }
 
+    fn allocate_slice<B: Birth<F>>(&mut self, id: u32, birth: &B, at: At, many: Many) -> B::Held {
+        let length = LENGTHS[usize::from(many.0) % LENGTHS.len()];
+        let (some, next) = (self.pick_many(many), self.pick_of::<Plain<F>>(at));
+        let fixed = some.iter().cloned().map(Some).chain([None]).collect::<Vec<_>>();
+        let part = |(number, fixed): (usize, &Option<Any<F>>)| Part {
+            canary: Canary::new(id),
+            leaf: (number == 0).then(|| Leaf::new(id)),
+            fixed: fixed.clone(),
+            next: next.clone().into(),
+        };
+        let parts: Vec<Part<F>> = fixed.iter().cycle().take(length).enumerate().map(part).collect();
+        self.witness.born(View::Slice(&parts), false);
+        birth.bear_slice(parts)
+    }
+
     fn allocate_wide<B: Birth<F>>(&mut self, id: u32, birth: &B, at: At, many: Many, length: usize) -> B::Held {
         let some = self.pick_many(Many(4, many.1));
         let plain: [Option<Gc<Plain<F>>>; 2] = [self.pick_of(at), self.pick_of(many.1)];
@@ -141,6 +172,9 @@ impl<F: Family> Machine<F> {
         self.add(wide, birth)
     }
 }
+
+/// Lengths of slices: in small slots, in large ones, and in a span of their own that is traced in slices.
+const LENGTHS: [usize; 8] = [1, 2, 2, 3, 5, 9, 80, 1500];
 
 /// Another kind of container.
 fn next(shape: Shape) -> Shape {

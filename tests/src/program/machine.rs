@@ -6,7 +6,7 @@ use super::{
     grasp::{Counted, Grasp},
     lock::CellRef,
     model::Access,
-    node::{Any, Family, Mixed, Node, Untraced, User, View},
+    node::{Any, Family, Mixed, Node, Part, Untraced, User, View},
     op::{At, Guard, Kind, Many, Op, Via},
     witness::Witness,
 };
@@ -38,6 +38,8 @@ pub(super) trait Birth<F: Family> {
     type Held;
     /// Moves it.
     fn bear<T: Node<F>>(&self, value: T) -> Self::Held;
+    /// Moves the elements of a slice.
+    fn bear_slice(&self, parts: Vec<Part<F>>) -> Self::Held;
 }
 
 /// What holds objects from outside the heap.

@@ -23,8 +23,21 @@ pub trait Family: Clone + 'static {
     type Untraced: Trace + Deref<Target = Untraced<Self>>;
     /// What knows which objects must exist.
     type Witness: Witness<Self>;
+    /// Objects that are known by a trait.
+    type Dyn: Seen<Self> + ?Sized;
     /// Moves the fields to their owner.
     fn own(untraced: Untraced<Self>) -> Self::Untraced;
+    /// The same object known by a trait.
+    fn known(any: Any<Self>) -> Any<Self>;
+}
+
+macro_rules! known {
+    ($any:ident: $dyn:ty, $($name:ident)*) => {
+        match $any {
+            $(Any::$name(it) => Any::Dyn(it.unsize::<$dyn>(|p| p)),)*
+            other => other,
+        }
+    };
 }
 
 /// Objects of one thread.
@@ -35,10 +48,15 @@ impl Family for Local {
     const ALONE: bool = true;
     type Cell<T: Trace + Default> = GcRefCell<T>;
     type Untraced = Box<Untraced<Self>>;
+    type Dyn = dyn Seen<Self>;
     type Witness = Model;
 
     fn own(untraced: Untraced<Self>) -> Self::Untraced {
         Box::new(untraced)
+    }
+
+    fn known(any: Any<Self>) -> Any<Self> {
+        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide)
     }
 }
 
@@ -51,10 +69,15 @@ impl Family for Shared {
     type Cell<T: Trace + Default> = GcRwLock<T>;
     /// So that a ledger can see what they hold without keeping the object alive.
     type Untraced = Arc<Untraced<Self>>;
+    type Dyn = dyn Seen<Self> + Send + Sync;
     type Witness = Ledger;
 
     fn own(untraced: Untraced<Self>) -> Self::Untraced {
         Arc::new(untraced)
+    }
+
+    fn known(any: Any<Self>) -> Any<Self> {
+        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide)
     }
 }
 
@@ -62,7 +85,7 @@ impl Family for Shared {
 pub type EdgeCell<T> = GcCell<Option<Gc<T>>>;
 
 /// A handle to an object of any type.
-#[derive(Clone, Trace)]
+#[derive(Trace)]
 #[trace(bound = "F: Family")]
 #[expect(missing_docs, reason = "named as the types")]
 pub enum Any<F: Family> {
@@ -75,6 +98,21 @@ pub enum Any<F: Family> {
     Aligned(Gc<Aligned<F>>),
     Bomb(Gc<Bomb<F>>),
     Wide(Gc<Wide<F>>),
+    Slice(Gc<[Part<F>]>),
+    /// An object of one of the types above, known by a trait.
+    Dyn(Gc<F::Dyn>),
+}
+
+/// An object that may be of any type.
+pub trait Seen<F: Family>: Trace {
+    /// The value as one of any type.
+    fn seen(&self) -> View<'_, F>;
+}
+
+impl<F: Family, T: Node<F>> Seen<F> for T {
+    fn seen(&self) -> View<'_, F> {
+        self.view()
+    }
 }
 
 /// Nothing to drop when it dies.
@@ -201,6 +239,16 @@ pub struct Wide<F: Family> {
     pub(super) cells: Box<[EdgeCell<Plain<F>>]>,
 }
 
+/// An element of an object that is a slice. All have the id of the object, and the first has its leaf.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Part<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) leaf: Option<Leaf>,
+    pub(super) fixed: Option<Any<F>>,
+    pub(super) next: EdgeCell<Plain<F>>,
+}
+
 /// A value, wherever it is.
 #[expect(missing_docs, reason = "named as the types")]
 pub enum View<'a, F: Family> {
@@ -213,6 +261,7 @@ pub enum View<'a, F: Family> {
     Aligned(&'a Aligned<F>),
     Bomb(&'a Bomb<F>),
     Wide(&'a Wide<F>),
+    Slice(&'a [Part<F>]),
 }
 
 /// An object of any type under a pin.
@@ -227,6 +276,8 @@ pub enum Pinned<'g, F: Family> {
     Aligned(graphgc::Local<'g, Aligned<F>>),
     Bomb(graphgc::Local<'g, Bomb<F>>),
     Wide(graphgc::Local<'g, Wide<F>>),
+    Slice(graphgc::Local<'g, [Part<F>]>),
+    Dyn(graphgc::Local<'g, F::Dyn>),
 }
 
 impl<F: Family> Clone for Pinned<'_, F> {
@@ -290,11 +341,23 @@ macro_rules! nodes {
             }
         })*
 
+        impl<F: Family> Clone for Any<F> {
+            fn clone(&self) -> Self {
+                match self {
+                    $(Any::$name(it) => Any::$name(it.clone()),)*
+                    Any::Slice(it) => Any::Slice(it.clone()),
+                    Any::Dyn(it) => Any::Dyn(it.clone()),
+                }
+            }
+        }
+
         impl<F: Family> Any<F> {
             /// What the handle leads to.
             pub fn view(&self) -> View<'_, F> {
                 match self {
                     $(Any::$name(it) => View::$name(it),)*
+                    Any::Slice(it) => View::Slice(it),
+                    Any::Dyn(it) => it.seen(),
                 }
             }
 
@@ -302,6 +365,8 @@ macro_rules! nodes {
             pub fn pinned<'g>(&self, guard: &'g Guard) -> Pinned<'g, F> {
                 match self {
                     $(Any::$name(it) => Pinned::$name(it.local(guard)),)*
+                    Any::Slice(it) => Pinned::Slice(it.local(guard)),
+                    Any::Dyn(it) => Pinned::Dyn(it.local(guard)),
                 }
             }
         }
@@ -311,6 +376,8 @@ macro_rules! nodes {
             pub fn view(self) -> View<'g, F> {
                 match self {
                     $(Pinned::$name(it) => View::$name(graphgc::Local::get(it)),)*
+                    Pinned::Slice(it) => View::Slice(graphgc::Local::get(it)),
+                    Pinned::Dyn(it) => graphgc::Local::get(it).seen(),
                 }
             }
 
@@ -318,6 +385,8 @@ macro_rules! nodes {
             pub fn to_any(self) -> Any<F> {
                 match self {
                     $(Pinned::$name(it) => Any::$name(it.to_gc()),)*
+                    Pinned::Slice(it) => Any::Slice(it.to_gc()),
+                    Pinned::Dyn(it) => Any::Dyn(it.to_gc()),
                 }
             }
         }
@@ -404,6 +473,10 @@ impl<'a, F: Family> View<'a, F> {
             }
             View::Bomb(it) => it.leaf.check(),
             View::Wide(it) => it.canary.check(),
+            View::Slice(it) => {
+                let id = it[0].leaf.as_ref().expect("the first part has the leaf").check();
+                it.iter().fold(id, |id, part| same(id, part.canary.check()))
+            }
         }
     }
 
@@ -419,6 +492,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Aligned(_) => Kind::Aligned,
             View::Bomb(_) => Kind::Bomb,
             View::Wide(_) => Kind::Wide,
+            View::Slice(_) => Kind::Slice,
         }
     }
 
@@ -429,7 +503,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Mixed(_) => 5,
             View::User(_) => 6,
             View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
-            View::Large(_) | View::LargePlain(_) | View::Bomb(_) => 2,
+            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) => 2,
         }
     }
 
@@ -465,6 +539,8 @@ impl<'a, F: Family> View<'a, F> {
             (View::Bomb(it), _) => grasp.cell(&it.next),
             (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).map(|any| grasp.any(any)),
             (View::Wide(it), _) => slot(&it.cells),
+            (View::Slice(it), 0) => it[index % it.len()].fixed.as_ref().map(|any| grasp.any(any)),
+            (View::Slice(it), _) => grasp.cell(&it[index % it.len()].next),
         })
     }
 
@@ -482,6 +558,8 @@ impl<'a, F: Family> View<'a, F> {
             (View::Mixed(it), 3) => Some(it.fixed.clone()),
             (View::Wide(it), 0) => Some(Content::List(it.fixed.clone())),
             (View::Wide(it), 2) => Some(slots(&it.cells)),
+            (View::Slice(it), 0) => Some(Content::Slots(it.iter().map(|part| part.fixed.clone()).collect())),
+            (View::Slice(it), _) => Some(Content::Slots(it.iter().map(|part| Counted.cell(&part.next)).collect())),
             _ => self.nth(place, 0, false, &Counted).map(Content::Option),
         }
     }
@@ -518,6 +596,10 @@ impl<'a, F: Family> View<'a, F> {
                 let index = usize::from(number) % it.cells.len().max(1);
                 (2, index, EdgeRef::Plain(it.cells.get(index)?))
             }
+            View::Slice(it) => {
+                let index = usize::from(number) % it.len();
+                (1, index, EdgeRef::Plain(&it[index].next))
+            }
             View::Frees(_) | View::Mixed(_) => return None,
         })
     }
@@ -533,7 +615,7 @@ impl<'a, F: Family> View<'a, F> {
 
 /// Whether the drop of such an object is counted.
 pub fn has_leaf(kind: Kind) -> bool {
-    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb)
+    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice)
 }
 
 #[cfg(test)]

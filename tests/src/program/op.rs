@@ -53,6 +53,8 @@ pub enum Kind {
     Wide,
     /// More handles than an assist may trace.
     Huge,
+    /// A slice: no size of its own, only a length.
+    Slice,
 }
 
 /// How an object is allocated.
@@ -64,6 +66,8 @@ pub enum Via {
     TryNew,
     /// `Gc::from`.
     From,
+    /// `Gc::new`; then known by a trait that the object has.
+    Unsize,
 }
 
 /// Changes of a single edge.
@@ -268,7 +272,8 @@ pub enum Op {
 impl<'a> Arbitrary<'a> for Kind {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u.int_in_range(0..=999u16)? {
-            0..440 => Kind::Plain,
+            0..400 => Kind::Plain,
+            400..440 => Kind::Slice,
             440..570 => Kind::Frees,
             570..730 => Kind::Mixed,
             730..930 => Kind::User,

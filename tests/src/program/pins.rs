@@ -6,7 +6,7 @@ use super::{
     edges::put,
     lock::Lockable,
     machine::{Birth, Machine},
-    node::{EdgeCell, EdgeRef, Family, Mixed, Node, Pinned, Plain, User, View, has_leaf},
+    node::{EdgeCell, EdgeRef, Family, Mixed, Node, Part, Pinned, Plain, User, View, has_leaf},
     op::{At, Op, PinnedChange, PinnedOp, Route},
     witness::Witness,
 };
@@ -102,6 +102,11 @@ impl<'g, F: Family> Birth<F> for Under<'g> {
         let new =
             if tries { guard.try_alloc(value).unwrap_or_else(|error| panic!("{error}")) } else { guard.alloc(value) };
         T::pinned(new)
+    }
+
+    /// There is no way but by a handle.
+    fn bear_slice(&self, parts: Vec<Part<F>>) -> Pinned<'g, F> {
+        Pinned::Slice(Gc::<[Part<F>]>::from(parts).local(self.0))
     }
 }
 
