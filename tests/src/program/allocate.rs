@@ -5,6 +5,7 @@ use super::{
     lock::Lockable,
     machine::{Birth, Machine, new_untraced, new_user},
     model::Access,
+    mortal::Mortal,
     node::{
         Aligned, Any, Bomb, FILLER, Family, Frees, Fuse, Large, LargePlain, Mixed, Node, Part, Plain, User, View, Wide,
     },
@@ -83,6 +84,10 @@ impl<F: Family> Machine<F> {
             Kind::Bomb => {
                 let (next, content) = (self.pick_of(at), self.content(shape, many));
                 self.add(Bomb { leaf: Leaf::new(id), next: next.into(), content: content.into(), fuse: Fuse }, birth)
+            }
+            Kind::Mortal => {
+                let mortal = Mortal::new(id, self.pick_of(at), self.pick_of(many.1));
+                self.add(mortal, birth)
             }
             Kind::Slice => self.allocate_slice(id, birth, at, many),
             Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),

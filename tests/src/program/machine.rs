@@ -156,7 +156,7 @@ impl<F: Family> Machine<F> {
     pub fn load(&mut self) {
         let nothing = At(0, 0, 0, 0);
         let kinds =
-            [Kind::Plain, Kind::User, Kind::Plain, Kind::Mixed, Kind::User, Kind::Aligned, Kind::Frees, Kind::Wide];
+            [Kind::Plain, Kind::User, Kind::Mortal, Kind::Mixed, Kind::User, Kind::Aligned, Kind::Frees, Kind::Wide];
         let make =
             |number| self.allocate(kinds[number % kinds.len()], Shape::List, &Via::New, nothing, Many(3, nothing));
         let objects: Vec<_> = (0..FAR).map(make).collect();

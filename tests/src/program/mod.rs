@@ -8,6 +8,9 @@
 //! what is reachable in the model is what must exist. Threads that share one graph have no model; when all have ended, the real graph itself says
 //! what is reachable ([`threads`]).
 //!
+//! Some objects have finalizers ([`mortal`]), and of these some save others from going: each must be finalized once, all that it finds and saves must be whole, and when nothing
+//! is saved any more all must be gone.
+//!
 //! Parts of a program run in pinned scopes ([`Op::Pin`]), which hold objects that nothing counts, and whose every object must stay the one it was.
 //!
 //! In some programs a further thread asks for one cycle after the other, so that the collector works all the time while the program changes
@@ -19,6 +22,7 @@ pub mod grasp;
 pub mod lock;
 pub mod machine;
 pub mod model;
+pub mod mortal;
 pub mod node;
 pub mod op;
 pub mod shrink;
@@ -164,9 +168,18 @@ fn run_with_model(program: &[Op], loaded: bool) {
     }
 }
 
-/// Collects until nothing is left to collect.
+/// Collects until nothing is left to collect, and nobody to finalize. What finalizers have saved is looked at and let go.
 pub fn settle() {
-    while collect().outcome != Outcome::Settled {}
+    loop {
+        let before = stats().finalizers_run;
+        while collect().outcome != Outcome::Settled {}
+        while stats().finalizers_pending > 0 {
+            thread::sleep(Duration::from_micros(50));
+        }
+        if !mortal::let_the_saved_go() && stats().finalizers_run == before {
+            return;
+        }
+    }
 }
 
 /// Runs something however a scope is left.

@@ -4,6 +4,7 @@
 use super::{
     content::Content,
     machine::Outside,
+    mortal,
     node::{Any, Local, View, has_leaf},
     op::{Guard, Kind},
     settle,
@@ -193,6 +194,7 @@ impl Model {
             }
         }
         assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+        mortal::assert_finalized_once();
         let violations = graphgc::verify();
         assert!(violations.is_empty(), "{violations:?}");
         let expected = self.iter().filter(|(_, object)| !object.outside).count();

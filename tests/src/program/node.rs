@@ -5,6 +5,7 @@ use super::{
     grasp::{Counted, Grasp},
     lock::{CellRef, Lockable},
     model::Model,
+    mortal::Mortal,
     op::Kind,
     threads::Ledger,
     witness::Witness,
@@ -98,6 +99,7 @@ pub enum Any<F: Family> {
     Aligned(Gc<Aligned<F>>),
     Bomb(Gc<Bomb<F>>),
     Wide(Gc<Wide<F>>),
+    Mortal(Gc<Mortal<F>>),
     Slice(Gc<[Part<F>]>),
     /// An object of one of the types above, known by a trait.
     Dyn(Gc<F::Dyn>),
@@ -261,6 +263,7 @@ pub enum View<'a, F: Family> {
     Aligned(&'a Aligned<F>),
     Bomb(&'a Bomb<F>),
     Wide(&'a Wide<F>),
+    Mortal(&'a Mortal<F>),
     Slice(&'a [Part<F>]),
 }
 
@@ -276,6 +279,7 @@ pub enum Pinned<'g, F: Family> {
     Aligned(graphgc::Local<'g, Aligned<F>>),
     Bomb(graphgc::Local<'g, Bomb<F>>),
     Wide(graphgc::Local<'g, Wide<F>>),
+    Mortal(graphgc::Local<'g, Mortal<F>>),
     Slice(graphgc::Local<'g, [Part<F>]>),
     Dyn(graphgc::Local<'g, F::Dyn>),
 }
@@ -295,6 +299,7 @@ pub enum EdgeRef<'a, F: Family> {
     User(&'a EdgeCell<User<F>>),
     Large(&'a EdgeCell<Large<F>>),
     Aligned(&'a EdgeCell<Aligned<F>>),
+    Mortal(&'a EdgeCell<Mortal<F>>),
     /// Never empty.
     Always(&'a GcCell<Gc<Plain<F>>>),
 }
@@ -393,7 +398,7 @@ macro_rules! nodes {
     };
 }
 
-nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide);
+nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal);
 
 #[track_caller]
 fn same(one: u32, other: u32) -> u32 {
@@ -473,6 +478,7 @@ impl<'a, F: Family> View<'a, F> {
             }
             View::Bomb(it) => it.leaf.check(),
             View::Wide(it) => it.canary.check(),
+            View::Mortal(it) => it.check(),
             View::Slice(it) => {
                 let id = it[0].leaf.as_ref().expect("the first part has the leaf").check();
                 it.iter().fold(id, |id, part| same(id, part.canary.check()))
@@ -492,6 +498,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Aligned(_) => Kind::Aligned,
             View::Bomb(_) => Kind::Bomb,
             View::Wide(_) => Kind::Wide,
+            View::Mortal(_) => Kind::Mortal,
             View::Slice(_) => Kind::Slice,
         }
     }
@@ -503,7 +510,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Mixed(_) => 5,
             View::User(_) => 6,
             View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
-            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) => 2,
+            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) | View::Mortal(_) => 2,
         }
     }
 
@@ -539,6 +546,8 @@ impl<'a, F: Family> View<'a, F> {
             (View::Bomb(it), _) => grasp.cell(&it.next),
             (View::Wide(it), 0) => it.fixed.get(index % it.fixed.len().max(1)).map(|any| grasp.any(any)),
             (View::Wide(it), _) => slot(&it.cells),
+            (View::Mortal(it), 0) => grasp.cell(&it.next),
+            (View::Mortal(it), _) => grasp.cell(&it.other),
             (View::Slice(it), 0) => it[index % it.len()].fixed.as_ref().map(|any| grasp.any(any)),
             (View::Slice(it), _) => grasp.cell(&it[index % it.len()].next),
         })
@@ -596,6 +605,10 @@ impl<'a, F: Family> View<'a, F> {
                 let index = usize::from(number) % it.cells.len().max(1);
                 (2, index, EdgeRef::Plain(it.cells.get(index)?))
             }
+            View::Mortal(it) => match number % 2 {
+                0 => (0, 0, EdgeRef::Mortal(&it.next)),
+                _ => (1, 0, EdgeRef::Mortal(&it.other)),
+            },
             View::Slice(it) => {
                 let index = usize::from(number) % it.len();
                 (1, index, EdgeRef::Plain(&it[index].next))
@@ -615,7 +628,7 @@ impl<'a, F: Family> View<'a, F> {
 
 /// Whether the drop of such an object is counted.
 pub fn has_leaf(kind: Kind) -> bool {
-    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice)
+    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice | Kind::Mortal)
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub enum Kind {
     Wide,
     /// More handles than an assist may trace.
     Huge,
+    /// Has a finalizer, which may save others.
+    Mortal,
     /// A slice: no size of its own, only a length.
     Slice,
 }
@@ -272,7 +274,8 @@ pub enum Op {
 impl<'a> Arbitrary<'a> for Kind {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u.int_in_range(0..=999u16)? {
-            0..400 => Kind::Plain,
+            0..340 => Kind::Plain,
+            340..400 => Kind::Mortal,
             400..440 => Kind::Slice,
             440..570 => Kind::Frees,
             570..730 => Kind::Mixed,

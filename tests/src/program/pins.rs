@@ -251,6 +251,7 @@ impl<F: Family> Machine<F> {
             EdgeRef::User(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Large(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Aligned(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
+            EdgeRef::Mortal(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Always(cell) => self.change_pinned_full(cell, whose, change, new, scope),
         }
     }

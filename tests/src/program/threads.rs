@@ -8,6 +8,7 @@ use super::{
     content::Content,
     machine::{Machine, Outside, new_hub},
     model::Access,
+    mortal,
     node::{Any, Shared, Untraced, User, View, has_leaf},
     op::{Guard, Op},
     settle,
@@ -196,6 +197,7 @@ fn compare(
         assert_eq!(drops_of(*id), u8::from(!is_reached), "object {id}, reachable: {is_reached}; times dropped");
     }
     assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
+    mortal::assert_finalized_once();
     let violations = graphgc::verify();
     assert!(violations.is_empty(), "{violations:?}");
     let weight = ballast.map_or(0, |ballast| ballast.weight);
