@@ -21,6 +21,7 @@ use std::marker::PhantomData;
 ///   object of a finalizable type.
 /// - Some time after the object became unreachable, in no particular order: of two unreachable objects that refer to each other both are finalized, and each finds the other whole,
 ///   perhaps finalized. Not at all if the process ends before.
+/// - [`Weak`](crate::Weak) handles to the object, and to all that only it leads to, are cleared before.
 /// - A finalizer may do what any code may: allocate, lock, block, spawn threads, panic. One that blocks delays other finalizers and nothing else. A panic in it is shown
 ///   by the panic hook and goes no further. [`collect`](crate::collect) called in one cannot wait and says so.
 /// - The object and what it reaches are dropped by a later cycle than the one that found them unreachable.
