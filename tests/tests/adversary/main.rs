@@ -5,6 +5,7 @@
 //! Pins cannot be attacked yet: the crate has none that users could hold.
 
 mod drops;
+mod finalizers;
 mod leaks;
 mod limits;
 mod locals;
