@@ -76,6 +76,7 @@ fn a_weak_handle_in_a_cycle_does_not_keep_it() {
 
 #[test]
 fn a_handle_to_nothing() {
+    let _alone = alone();
     let nothing = Weak::<Node>::new();
     assert!(nothing.upgrade().is_none() && nothing.clone().upgrade().is_none());
     assert!(nothing == Weak::default() && nothing.ptr_eq(&Weak::new()));
@@ -273,6 +274,8 @@ fn upgrades_beside_a_collector() {
 fn many_links() {
     const NODES: usize = 200_000;
     let _alone = alone();
+    // Links go a cycle after their targets.
+    settle();
     settle();
     let before = stats().live_objects;
     let root = node();
@@ -303,6 +306,7 @@ fn one_word() {
 
 #[test]
 fn not_sent_unless_the_target_may_be() {
+    let _alone = alone();
     fn sent<T: Send + Sync>() {}
     sent::<Weak<Node>>();
     // `GcRefCell` is not `Sync`: `tests/ui/weak_send.rs`.

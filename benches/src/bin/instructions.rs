@@ -90,7 +90,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("pinned_step", |times| {
         let (node, guard) = (ring(), pin());
         let mut step = node.local(&guard);
-        repeat(times, || step = black_box(step.get().next.load(&guard).unwrap()));
+        repeat(times, || step = black_box(graphgc::Local::get(step).next.load(&guard).unwrap()));
     }),
     ("pinned_store", |times| pinned(times, |node, guard| node.next.store(Some(node.local(guard)), guard))),
     ("Guard::alloc_32_bytes", |times| {

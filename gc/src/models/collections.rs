@@ -40,7 +40,7 @@ fn keeps_both(preemptions: usize, mutations: &[Mutation], change: fn(&GcVec<Leaf
 /// Breaks without the shade: the marker has done the second element and leaves for the writer, the first one comes to its place.
 #[test]
 fn swapped_beside_a_cycle() {
-    keeps_both(2, &[Mutation::EdgeSwapWithoutShade], |vector| vector.swap(0, 1));
+    keeps_both(3, &[Mutation::EdgeSwapWithoutShade], |vector| vector.swap(0, 1));
 }
 
 /// Breaks if the marker's place stays: the first element moves up to where it has been.
@@ -58,7 +58,7 @@ fn pushed_beside_a_cycle() {
 /// Breaks without the shade: as for a swap, though no element moves before the marker has left.
 #[test]
 fn rebuilt_beside_a_cycle() {
-    keeps_both(2, &[Mutation::RebuildWithoutShade], GcVec::reverse);
+    keeps_both(3, &[Mutation::RebuildWithoutShade], GcVec::reverse);
 }
 
 /// Growing moves the buffer while the marker may be in it, and loses nothing.

@@ -26,7 +26,7 @@ fn sum(root: &Gc<Node>) -> u64 {
     let (mut sum, mut stack) = (0, vec![root.local(&guard)]);
     while let Some(node) = stack.pop() {
         sum += node.value;
-        stack.extend(node.get().children.iter().filter_map(|child| child.load(&guard)));
+        stack.extend(graphgc::Local::get(node).children.iter().filter_map(|child| child.load(&guard)));
     }
     sum
 }

@@ -72,10 +72,10 @@ struct PinnedFamily {
 fn pinned_family<'g>(depth: u64, parent: Option<Local<'g, PinnedFamily>>, guard: &'g Guard) -> Local<'g, PinnedFamily> {
     let node =
         guard.alloc(PinnedFamily { parent: GcCell::default(), left: GcCell::default(), right: GcCell::default() });
-    node.get().parent.store(parent, guard);
+    graphgc::Local::get(node).parent.store(parent, guard);
     if depth > 0 {
-        node.get().left.store(Some(pinned_family(depth - 1, Some(node), guard)), guard);
-        node.get().right.store(Some(pinned_family(depth - 1, Some(node), guard)), guard);
+        graphgc::Local::get(node).left.store(Some(pinned_family(depth - 1, Some(node), guard)), guard);
+        graphgc::Local::get(node).right.store(Some(pinned_family(depth - 1, Some(node), guard)), guard);
     }
     node
 }
