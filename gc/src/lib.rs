@@ -91,9 +91,9 @@ pub mod trace;
 
 pub use {
     cell::{
-        BorrowError, BorrowMutError, Edge, GcCell, GcCondvar, GcLazy, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell,
-        GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcVec, GcVecRef, MappedGcMutexGuard, MappedGcRwLockReadGuard,
-        MappedGcRwLockWriteGuard, PinnedIter, Ref, RefMut, WaitTimeoutResult,
+        BorrowError, BorrowMutError, Edge, Element, GcCell, GcCondvar, GcLazy, GcMutex, GcMutexGuard, GcOnceCell,
+        GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcVec, GcVecRef, MappedGcMutexGuard,
+        MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard, PinnedIter, Ref, RefMut, WaitTimeoutResult,
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},

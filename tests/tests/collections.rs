@@ -1,6 +1,6 @@
 //! Collections of edges: what std's do, and what the collector adds.
 
-use graphgc::{Gc, GcCell, GcRefCell, GcRwLock, GcVec, Trace, collect, pin, testing::MarkingHeld, verify};
+use graphgc::{Gc, GcCell, GcRefCell, GcRwLock, GcVec, Trace, Weak, collect, pin, testing::MarkingHeld, verify};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::{panic_quietly, panics_quietly},
@@ -376,4 +376,21 @@ fn a_busy_writer_and_a_large_vector() {
         assert_eq!(drops_of(id), 1);
     });
     assert_eq!(vec.len(), 300_000);
+}
+
+#[test]
+fn weak_elements() {
+    let strong = Gc::new(7);
+    let vec = Gc::new(GcVec::new());
+    vec.extend([Gc::downgrade(&strong), Weak::new(), Gc::downgrade(&strong)]);
+    settle();
+    assert_eq!(*vec.get(0).unwrap().upgrade().unwrap(), 7);
+    assert!(vec.get(1).unwrap().upgrade().is_none());
+    assert!(vec.replace(2, Weak::new()) == Gc::downgrade(&strong));
+    let guard = pin();
+    assert_eq!(vec.iter_pinned(&guard).filter(|weak| weak.upgrade(&guard).is_some()).count(), 1);
+    drop((guard, strong));
+    settle();
+    assert!(vec.to_vec().iter().all(|weak| weak.upgrade().is_none()));
+    assert_eq!(graphgc::verify(), []);
 }

@@ -24,7 +24,7 @@ pub(crate) mod ref_cell;
 pub(crate) mod rw_lock;
 mod weak_edge;
 
-pub use collections::{GcVec, GcVecRef, PinnedIter};
+pub use collections::{Element, GcVec, GcVecRef, PinnedIter};
 pub use condvar::{GcCondvar, WaitTimeoutResult};
 pub use gc_cell::{Edge, GcCell};
 pub use lazy::GcLazy;

@@ -1,8 +1,9 @@
 //! The elements of a collection behind their lock; the protocol is in the module above.
 
+use super::Element;
 use crate::{
     cell::{
-        gc_cell::{Edge, sealed::Sealed},
+        gc_cell::sealed::Sealed,
         lock::{Attempt, CellLock},
         lock_cell::Reading,
     },
@@ -83,7 +84,7 @@ pub(super) struct Writer<'a, P> {
     operation: Option<&'a Operation>,
 }
 
-impl<P: Edge> Writer<'_, P> {
+impl<P: Element> Writer<'_, P> {
     fn come_in(&self, edge: &P) {
         if let (Some(operation), Some(object)) = (self.operation, edge.object()) {
             operation.claim(object);
@@ -293,7 +294,7 @@ impl<P> Edges<P> {
     }
 }
 
-impl<P: Edge> Edges<P> {
+impl<P: Element> Edges<P> {
     /// Makes room for `additional` elements more, as `Vec::reserve` does, or as `reserve_exact`.
     pub(super) fn reserve(&self, additional: usize, exact: bool) -> Result<(), TryReserveError> {
         let reserved = Reserved::new(self);
@@ -360,7 +361,7 @@ struct Reserved<'a, P> {
     edges: &'a Edges<P>,
 }
 
-impl<'a, P: Edge> Reserved<'a, P> {
+impl<'a, P: Element> Reserved<'a, P> {
     /// Waits for it, parked.
     fn new(edges: &'a Edges<P>) -> Self {
         edges.lock.reserve();
@@ -455,7 +456,7 @@ impl<P: Trace> EdgeList for Elements<P> {
 }
 
 // SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
-unsafe impl<P: Edge + Trace> Trace for Edges<P> {
+unsafe impl<P: Element + Trace> Trace for Edges<P> {
     type Info = EdgeCollection;
 
     fn trace(&self, tracer: &mut Tracer<'_>) {

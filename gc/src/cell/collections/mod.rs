@@ -29,8 +29,28 @@ mod edges;
 mod pinned;
 mod vec;
 
+use super::gc_cell::Edge;
+use crate::{
+    handle::{Gc, Weak},
+    trace::Trace,
+};
+
 pub(crate) use edges::Progress;
 pub use {
     pinned::PinnedIter,
     vec::{GcVec, GcVecRef},
 };
+
+/// What a [`GcVec`] can hold: `Gc<T>`, `Option<Gc<T>>` or `Weak<T>`, for `T: Sized`.
+///
+/// The elements lie in a collection as they are. So an `Option<Weak<T>>` is none: in a cell its handle to nothing is written in a way of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an element of a collection of edges",
+    label = "not `Gc<T>`, `Option<Gc<T>>` or `Weak<T>`",
+    note = "for anything else use `GcRwLock<Vec<...>>`"
+)]
+pub trait Element: Edge + Trace {}
+
+impl<T: Trace> Element for Gc<T> {}
+impl<T: Trace> Element for Option<Gc<T>> {}
+impl<T: Trace> Element for Weak<T> {}

@@ -3,17 +3,13 @@
 //! The buffer itself is no object of the heap: growth frees it at once. So a pinned thread cannot read it without the lock, as it reads a `GcCell`;
 //! it copies elements under the lock for a moment, a batch at a time, and what it has copied the pin keeps.
 
-use super::vec::GcVec;
-use crate::{
-    cell::gc_cell::{Edge, sealed::PinnedEdge},
-    handle::Guard,
-    trace::Trace,
-};
+use super::{Element, vec::GcVec};
+use crate::{cell::gc_cell::sealed::PinnedEdge, handle::Guard, trace::Trace};
 
 /// Elements that are copied at once.
 const BATCH: usize = 64;
 
-impl<P: Edge + Trace> GcVec<P> {
+impl<P: Element + Trace> GcVec<P> {
     /// The element at `index` for as long as the guard is held, if there is one. Cost: the lock for reading; nothing is counted.
     ///
     /// ```
@@ -83,14 +79,14 @@ impl<P: Edge + Trace> GcVec<P> {
 }
 
 /// The iterator of [`GcVec::iter_pinned`].
-pub struct PinnedIter<'a, P: Edge> {
+pub struct PinnedIter<'a, P: Element> {
     vec: &'a GcVec<P>,
     guard: &'a Guard,
     next: usize,
     batch: std::vec::IntoIter<P::Local<'a>>,
 }
 
-impl<'a, P: Edge + Trace> Iterator for PinnedIter<'a, P> {
+impl<'a, P: Element + Trace> Iterator for PinnedIter<'a, P> {
     type Item = P::Local<'a>;
 
     fn next(&mut self) -> Option<P::Local<'a>> {

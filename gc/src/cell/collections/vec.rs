@@ -1,18 +1,21 @@
 //! `GcVec`: a growable vector of edges that threads share.
 
-use super::edges::{EdgeCollection, Edges, INCOMING};
+use super::{
+    Element,
+    edges::{EdgeCollection, Edges, INCOMING},
+};
 use crate::{
-    cell::{gc_cell::Edge, guards::guard},
+    cell::guards::guard,
     sync::const_fn,
     trace::{Trace, Tracer},
 };
 use std::{cmp::Ordering, collections::TryReserveError, fmt, ops::RangeBounds, slice};
 
-/// A growable vector of edges that threads share: `RwLock<Vec<Gc<T>>>`, with no pass over the content, ever. `P` is `Gc<T>` or
-/// `Option<Gc<T>>`.
+/// A growable vector of edges that threads share: `RwLock<Vec<Gc<T>>>`, with no pass over the content, ever. `P` is `Gc<T>`,
+/// `Option<Gc<T>>` or `Weak<T>`.
 ///
 /// In a [`GcRwLock<Vec<Gc<T>>>`](crate::GcRwLock) the first write after each collection cycle walks over all elements. Here
-/// pushing to a vector of a million edges costs what it costs in std, whatever the collector is doing. In exchange there is no `&mut` to the elements:
+/// no change to a vector of a million edges walks over them. In exchange there is no `&mut` to the elements:
 /// they are changed by the methods of the vector, each of which locks it for a moment.
 ///
 /// [`read`](Self::read) locks it for reading and gives a slice. A thread that has to wait is parked. Methods that run code of yours ([`retain`](Self::retain),
@@ -33,7 +36,7 @@ use std::{cmp::Ordering, collections::TryReserveError, fmt, ops::RangeBounds, sl
 /// }
 /// assert_eq!(bob.edges.get(0).unwrap().name, "Ann");
 /// ```
-pub struct GcVec<P: Edge>(Edges<P>);
+pub struct GcVec<P: Element>(Edges<P>);
 
 guard! {
     /// The elements of a [`GcVec`] locked for reading.
@@ -43,7 +46,7 @@ guard! {
 // SAFETY: a shared guard gives no more than `&T`.
 unsafe impl<T: ?Sized + Sync> Sync for GcVecRef<'_, T> {}
 
-impl<P: Edge> GcVec<P> {
+impl<P: Element> GcVec<P> {
     const_fn! {
         /// An empty vector.
         pub fn new() -> Self {
@@ -285,7 +288,7 @@ impl<P: Edge> GcVec<P> {
     }
 }
 
-impl<P: Edge + Clone> GcVec<P> {
+impl<P: Element + Clone> GcVec<P> {
     /// Takes the element at `index`; those behind it move down. Cost: as `Vec::remove`; where more than some thousand have to move all are copied.
     ///
     /// # Panics
@@ -336,31 +339,31 @@ fn refused(additional: usize) -> ! {
     panic!("no memory for {additional} more elements of a `GcVec`")
 }
 
-impl<P: Edge> Default for GcVec<P> {
+impl<P: Element> Default for GcVec<P> {
     fn default() -> Self {
         GcVec::new()
     }
 }
 
-impl<P: Edge> From<Vec<P>> for GcVec<P> {
+impl<P: Element> From<Vec<P>> for GcVec<P> {
     fn from(edges: Vec<P>) -> Self {
         GcVec(Edges::new(edges))
     }
 }
 
-impl<P: Edge> FromIterator<P> for GcVec<P> {
+impl<P: Element> FromIterator<P> for GcVec<P> {
     fn from_iter<I: IntoIterator<Item = P>>(edges: I) -> Self {
         GcVec::from(Vec::from_iter(edges))
     }
 }
 
-impl<P: Edge> Extend<P> for GcVec<P> {
+impl<P: Element> Extend<P> for GcVec<P> {
     fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
         self.get_mut().extend(edges);
     }
 }
 
-impl<P: Edge> IntoIterator for GcVec<P> {
+impl<P: Element> IntoIterator for GcVec<P> {
     type Item = P;
     type IntoIter = std::vec::IntoIter<P>;
 
@@ -378,7 +381,7 @@ impl<'a, P> IntoIterator for &'a GcVecRef<'_, [P]> {
     }
 }
 
-impl<P: Edge + Clone> Clone for GcVec<P> {
+impl<P: Element + Clone> Clone for GcVec<P> {
     /// The elements as they are now, in a vector of its own.
     fn clone(&self) -> Self {
         GcVec::from(self.to_vec())
@@ -386,14 +389,14 @@ impl<P: Edge + Clone> Clone for GcVec<P> {
 }
 
 /// Shallow, so that printing a cyclic graph ends.
-impl<P: Edge> fmt::Debug for GcVec<P> {
+impl<P: Element> fmt::Debug for GcVec<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("GcVec(..)")
     }
 }
 
 // SAFETY: passes everything on.
-unsafe impl<P: Edge + Trace> Trace for GcVec<P> {
+unsafe impl<P: Element + Trace> Trace for GcVec<P> {
     type Info = EdgeCollection;
 
     #[inline]
