@@ -325,6 +325,9 @@ fn a_finalizer_may_do_anything() {
 fn one_that_blocks_delays_no_cycle() {
     let _alone = alone();
     static GO_ON: AtomicBool = AtomicBool::new(false);
+    // What the test before has left is finalized, and dropped.
+    settle_all();
+    settle_all();
     let before = stats().finalizers_run;
     let blocker = Node::cyclic(|_| {
         while !GO_ON.load(SeqCst) {
@@ -382,8 +385,10 @@ fn resurrected_under_load() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut seen = 0;
-                    while !stop.load(Relaxed) {
+                    let (mut seen, mut rounds) = (0, 0);
+                    // Each node takes an id, of which there are so many.
+                    while !stop.load(Relaxed) && rounds < 20_000 {
+                        rounds += 1;
                         let nodes: Vec<_> = (0..20).map(|_| Node::cyclic(save)).collect();
                         for pair in nodes.windows(2) {
                             pair[0].more.lock().push(pair[1].clone());
