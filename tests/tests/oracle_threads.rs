@@ -5,9 +5,9 @@
 
 use graphgc_tests::{
     program::{
-        Mode,
+        Case, Mode,
         content::{Change, Shape},
-        op::{At, Guard, Kind, Many, Op, Via},
+        op::{At, During, Guard, Kind, Many, Op, Via},
         shrink::{Raw, check, shrink},
     },
     random::Random,
@@ -41,4 +41,18 @@ fn a_wrong_oracle_of_threads_is_shrunk_to_a_minimal_program() {
         minimal.contains(&failure.case.rounds) && !failure.case.churn && !failure.case.loaded,
         "not minimal: {failure}"
     );
+}
+
+/// The oracle once forgot what an object holds untraced when another of its cells was read during a collection.
+#[test]
+fn an_object_that_holds_itself_untraced_stays_though_it_is_read() {
+    let here = At(0, 0, 0, 0);
+    let program = vec![
+        Op::New(Kind::User, Shape::List, Via::New, here, Many(0, here)),
+        Op::Skipped(here, Change::Add, Many(1, here)),
+        Op::Look(here, 1, During::CollectBefore),
+    ];
+    let case = Case { mode: Mode::Threads, churn: false, loaded: false, workers: 1, rounds: vec![vec![program]] };
+    case.configure();
+    case.run();
 }

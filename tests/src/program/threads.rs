@@ -85,9 +85,9 @@ impl Witness<Shared> for Ledger {
     }
 
     fn set_access(&mut self, id: u32, _place: usize, access: Access) -> Access {
-        // Content behind a guard for reading is traced.
+        // Content behind a guard for reading is traced. What the object holds untraced it goes on holding.
         if access == Access::Held(Guard::Read) {
-            self.holders.retain(|holder| holder.id != id);
+            self.holders.retain(|holder| holder.id != id || matches!(holder.holds, Holds::Fields(_)));
         }
         Access::Open
     }
