@@ -13,6 +13,12 @@ pub fn peak_memory() -> Option<u64> {
     kilobytes(&status, "VmHWM:").map(|kilobytes| kilobytes << 10)
 }
 
+/// The address space that this process has mapped, in bytes; `None` where the system does not say.
+pub fn mapped_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kilobytes(&status, "VmSize:").map(|kilobytes| kilobytes << 10)
+}
+
 fn kilobytes(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! A program that does nothing with the collector costs nothing: no thread before the first use, and no waking without a cause.
 
 use graphgc::{Gc, GcCell, Trace, collect, stats};
-use graphgc_tests::process::{alone, threads, wait_until};
+use graphgc_tests::process::{alone, mapped_memory, threads, wait_until};
 use std::{thread, time::Duration};
 
 #[derive(Trace)]
@@ -15,14 +15,22 @@ fn collector_sleeps() -> u64 {
     threads().iter().filter(|thread| thread.name.starts_with("graphgc")).map(|thread| thread.sleeps).sum()
 }
 
+/// The least that the heap maps at a time.
+const ARENA: u64 = 64 << 20;
+
 #[test]
-fn process_that_never_allocates_starts_no_thread() {
-    alone("process_that_never_allocates_starts_no_thread", &[], || {
+fn process_that_never_allocates_starts_no_thread_and_maps_no_arena() {
+    alone("process_that_never_allocates_starts_no_thread_and_maps_no_arena", &[], || {
+        let before = mapped_memory();
         let _cell = GcCell::<Option<Gc<Node>>>::new(None);
         let _ = graphgc::Config::new();
-        assert_eq!(stats().threads, 0);
+        assert_eq!((stats().threads, stats().reserved_bytes), (0, 0));
         assert_eq!(collector_threads(), 0);
+        let now = mapped_memory();
+        assert!(now.zip(before).is_none_or(|(now, before)| now < before + ARENA), "an arena is mapped");
         let _first = Gc::new(1);
+        assert!(stats().reserved_bytes >= ARENA);
+        assert!(mapped_memory().zip(now).is_none_or(|(then, now)| then >= now + ARENA), "it would be seen");
         if !threads().is_empty() {
             // A thread that has just been started takes a moment to give itself its name.
             wait_until("the collector has its threads", || collector_threads() == 2);
