@@ -49,6 +49,11 @@
 //! - Fields without handles are `Send + 'static`, since they are dropped on the collector's thread.
 //! - `#[trace(skip)]` on a field is safe: handles in it count as roots, so cycles through it are not collected.
 //!
+//! # Types of other crates
+//!
+//! May hold handles, or be fields of what does, with a feature of the crate's name: `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `petgraph`, `smallvec`, `uuid`. None is on
+//! by default. [`trace::third_party`] says which types those are, and why `archery` is not among the crates.
+//!
 //! # When not to use a garbage collector
 //!
 //! Where ownership is a tree, `Box` is faster and says more. Where data is shared but never cyclic, `Arc` frees at once, on the spot, and needs no

@@ -12,6 +12,7 @@ pub(crate) mod no_handles;
 #[doc(hidden)]
 pub mod private;
 pub(crate) mod slices;
+pub mod third_party;
 pub(crate) mod tracer;
 pub(crate) mod type_info;
 

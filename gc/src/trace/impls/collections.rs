@@ -13,7 +13,7 @@ use std::{
 
 /// Traces the elements until the tracer has had enough.
 #[inline]
-fn trace_each<'a, T: Trace>(elements: impl Iterator<Item = &'a T>, tracer: &mut Tracer<'_>) {
+pub(in crate::trace) fn trace_each<'a, T: Trace>(elements: impl Iterator<Item = &'a T>, tracer: &mut Tracer<'_>) {
     if const { scans::<T>() } {
         tracer.descend(|tracer| {
             for element in elements {
@@ -28,7 +28,10 @@ fn trace_each<'a, T: Trace>(elements: impl Iterator<Item = &'a T>, tracer: &mut 
 
 /// As [`trace_each`], for maps.
 #[inline]
-fn trace_entries<'a, K: Trace, V: Trace>(entries: impl Iterator<Item = (&'a K, &'a V)>, tracer: &mut Tracer<'_>) {
+pub(in crate::trace) fn trace_entries<'a, K: Trace, V: Trace>(
+    entries: impl Iterator<Item = (&'a K, &'a V)>,
+    tracer: &mut Tracer<'_>,
+) {
     if const { scans::<K>() || scans::<V>() } {
         tracer.descend(|tracer| {
             for (key, value) in entries {
@@ -46,7 +49,7 @@ fn trace_entries<'a, K: Trace, V: Trace>(entries: impl Iterator<Item = (&'a K, &
 ///
 /// # Safety
 /// As for [`Trace::drop_swept`], for every element.
-unsafe fn drop_each<T: Trace>(elements: impl Iterator<Item = T>) {
+pub(in crate::trace) unsafe fn drop_each<T: Trace>(elements: impl Iterator<Item = T>) {
     let mut elements = ManuallyDrop::new(elements);
     for element in elements.by_ref() {
         let mut element = ManuallyDrop::new(element);
@@ -156,6 +159,9 @@ macro_rules! consumed {
         }
     };
 }
+
+#[allow(unused_imports, reason = "for the types of other crates, which are features")]
+pub(in crate::trace) use {drained, drained_range, maps, sequences};
 
 sequences! {
     {} VecDeque: Elements<T, T::Info>, drained_range,

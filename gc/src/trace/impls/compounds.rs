@@ -81,6 +81,9 @@ macro_rules! enums {
     )* };
 }
 
+#[allow(unused_imports, reason = "for the types of other crates, which are features")]
+pub(in crate::trace) use enums;
+
 enums! {
     Option<T>: T::Info { Some },
     Poll<T>: T::Info { Ready },

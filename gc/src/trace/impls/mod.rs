@@ -9,12 +9,12 @@
 //! pointers. `Arc` is a leaf: handles in it stay counted, whoever else shares them.
 
 mod cells;
-mod collections;
-mod compounds;
+pub(super) mod collections;
+pub(super) mod compounds;
 mod indirections;
 mod leaves;
 #[cfg(all(test, not(graphgc_loom)))]
-mod tests;
+pub(super) mod tests;
 
 use super::{
     Info, NoHandles, Trace, Tracer,
@@ -23,18 +23,18 @@ use super::{
 use std::{marker::PhantomData, mem::needs_drop};
 
 /// Whether values of this type may own handles or cells.
-const fn scans<T: Trace>() -> bool {
+pub(super) const fn scans<T: Trace>() -> bool {
     <T::Info as Info>::FACTS.scan
 }
 
 /// Whether dead values of this type need `drop_swept`.
-const fn needs_drop_swept<T: Trace>() -> bool {
+pub(super) const fn needs_drop_swept<T: Trace>() -> bool {
     !matches!(<T::Info as Info>::FACTS.drop, DropKind::None)
 }
 
 /// Traces one part of a value; nothing at all if its type has no handles.
 #[inline(always)]
-fn trace_part<T: Trace>(part: &T, tracer: &mut Tracer<'_>) {
+pub(super) fn trace_part<T: Trace>(part: &T, tracer: &mut Tracer<'_>) {
     if const { scans::<T>() } {
         part.trace(tracer);
     }
@@ -45,7 +45,7 @@ fn trace_part<T: Trace>(part: &T, tracer: &mut Tracer<'_>) {
 /// # Safety
 /// As for [`Trace::drop_swept`].
 #[inline(always)]
-unsafe fn drop_part<T: Trace>(part: &mut T) {
+pub(super) unsafe fn drop_part<T: Trace>(part: &mut T) {
     if const { needs_drop_swept::<T>() } {
         // SAFETY: by contract.
         unsafe { part.drop_swept() };
@@ -72,7 +72,7 @@ macro_rules! sized {
         }
     };
 }
-use sized;
+pub(super) use sized;
 
 /// Implements `Trace` and `NoHandles` for leaves: `leaf! { {generics} Type, … }`. The second form is for types that own
 /// memory of std's and nothing else, the third for types that have no size, and so no info.
@@ -109,4 +109,4 @@ macro_rules! leaf {
         impl<$($generics)*> $crate::trace::NoHandles for $ty {}
     };
 }
-use leaf;
+pub(super) use leaf;

@@ -14,7 +14,7 @@ use std::{
 
 /// Stands for a claimed handle: its drop must never run.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Clone)]
-struct Claimed(u8);
+pub(in crate::trace) struct Claimed(pub(in crate::trace) u8);
 
 impl Drop for Claimed {
     fn drop(&mut self) {
@@ -36,7 +36,7 @@ unsafe impl Trace for Claimed {
 
 /// A leaf that counts its drops in the `Arc` (one less reference each) and may panic in one.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Clone)]
-struct Noisy(Arc<u8>, bool);
+pub(in crate::trace) struct Noisy(Arc<u8>, bool);
 
 impl Drop for Noisy {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Drop for Noisy {
 leaf!({} Noisy);
 
 /// Runs `drop_swept` on `value` and checks that no handle was dropped. Returns whether a drop panicked.
-fn sweep<T: Trace>(value: T) -> bool {
+pub(in crate::trace) fn sweep<T: Trace>(value: T) -> bool {
     let mut value = ManuallyDrop::new(value);
     // SAFETY: the value is not used again.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { value.drop_swept() }));
@@ -56,7 +56,7 @@ fn sweep<T: Trace>(value: T) -> bool {
 }
 
 /// Three pairs of a handle and a leaf, the second of which panics if asked to.
-fn pairs(witness: &Arc<u8>, panics: bool) -> [(Claimed, Noisy); 3] {
+pub(in crate::trace) fn pairs(witness: &Arc<u8>, panics: bool) -> [(Claimed, Noisy); 3] {
     [1, 2, 3].map(|n| (Claimed(n), Noisy(witness.clone(), panics && n == 2)))
 }
 
@@ -153,7 +153,7 @@ fn small_wrappers_drop_each_part_once() {
     assert_eq!(Arc::strong_count(&witness), 1);
 }
 
-const fn facts<T: Trace>() -> Facts {
+pub(in crate::trace) const fn facts<T: Trace>() -> Facts {
     <T::Info as Info>::FACTS
 }
 

@@ -1,0 +1,6 @@
+//! `uuid`: leaves.
+
+use crate::trace::impls::leaf;
+use uuid::{NonNilUuid, Uuid};
+
+leaf!({} Uuid, {} NonNilUuid);
