@@ -2,7 +2,7 @@
 
 use crate::{mutator::holders::HeldPin, sync::lock_std};
 use once_cell::sync::OnceCell;
-use std::{env, fmt, sync::Mutex, time::Duration};
+use std::{env, fmt, io::Write, sync::Mutex, time::Duration};
 
 /// How the collector behaves, set once before the first object is allocated.
 ///
@@ -49,7 +49,12 @@ pub(crate) struct PinWarning {
 
 fn print_warning(pin: &HeldPin) {
     let name = pin.thread.as_deref().unwrap_or("without a name");
-    eprintln!("graphgc: thread `{name}` has held a pin for {:?}; no memory is freed meanwhile", pin.age);
+    let age = pin.age;
+    // Not by `eprintln`: that panics if nobody reads the warning.
+    _ = writeln!(
+        std::io::stderr(),
+        "graphgc: thread `{name}` has held a pin for {age:?}; no memory is freed meanwhile"
+    );
 }
 
 /// Which settings code has given, so that the environment does not override them.

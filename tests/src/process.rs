@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -100,23 +100,41 @@ pub fn run_test_within(test: &str, variables: &[(&str, &str)], limit: Duration) 
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the test binary can be started");
     let (out, err) = (child.stdout.take().map(read_all), child.stderr.take().map(read_all));
-    let end = Instant::now() + limit;
-    let status = loop {
-        match child.try_wait().expect("a child can be waited for") {
-            Some(status) => break Some(status),
-            None if Instant::now() > end => {
-                child.kill().expect("a child can be ended");
-                child.wait().expect("a child can be waited for");
-                break None;
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
+    let status = wait_within(&mut child, limit);
     let text = [out, err].into_iter().flatten().map(|reader| reader.join().expect("a reader does not panic"));
     let output: String = text.collect();
     let how = status.map_or_else(|| format!("not ended after {limit:?}"), |status| status.to_string());
     let passed = status.is_some_and(|status| status.success()) && output.contains("1 passed");
     Ended { passed, output: if passed { output } else { format!("{output}{how}\n") } }
+}
+
+/// Runs one test of this binary in a process of its own, with these variables set, whose standard error nobody reads any more: to write to it is
+/// an error. How it has ended; `None` if it had not within `limit`.
+///
+/// # Panics
+/// If the process cannot be started.
+pub fn run_test_unheard(test: &str, variables: &[(&str, &str)], limit: Duration) -> Option<ExitStatus> {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let mut command = test_alone(test, variables);
+    let child = command.stdout(Stdio::null()).stderr(writer).spawn();
+    wait_within(&mut child.expect("the test binary can be started"), limit)
+}
+
+/// Waits for a child; ends it if it takes longer than `limit`.
+fn wait_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + limit;
+    loop {
+        match child.try_wait().expect("a child can be waited for") {
+            Some(status) => return Some(status),
+            None if Instant::now() > end => {
+                child.kill().expect("a child can be ended");
+                child.wait().expect("a child can be waited for");
+                return None;
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
 }
 
 /// Reads on a thread of its own, so that the writer never waits.

@@ -84,3 +84,21 @@ fn a_missed_object_ends_the_process_with_a_report() {
     let holder = said.lines().find(|line| line.contains("held by ")).expect("its holder is named");
     assert!(holder.contains("checkmark::Node at 0x") && holder.contains(" marked, root count 1"), "{said}");
 }
+
+/// The report is lost, but the process ends all the same.
+#[cfg(debug_assertions)]
+#[test]
+fn a_missed_object_ends_the_process_though_nobody_hears_of_it() {
+    use graphgc_tests::process::{is_child, run_test_unheard};
+    const NAME: &str = "a_missed_object_ends_the_process_though_nobody_hears_of_it";
+    if is_child() {
+        // What a panic on the way would come to.
+        std::panic::set_hook(Box::new(|_| std::process::exit(0)));
+        return hide_nodes_from_the_marker();
+    }
+    let status = run_test_unheard(NAME, &[("GRAPHGC_CHECKMARK", "1")], std::time::Duration::from_secs(60));
+    let status = status.expect("it ends");
+    assert!(!status.success());
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "aborted: {status}");
+}

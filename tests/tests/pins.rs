@@ -10,6 +10,7 @@ use graphgc_tests::{
 };
 use std::{
     cell::RefCell,
+    io::Write,
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
@@ -493,6 +494,23 @@ fn a_warning_goes_to_standard_error_by_default() {
     }
     drop(node(None));
     let holder = Holder::begin("forgetful");
+    assert!(matches!(collect().outcome, Outcome::Blocked(_)));
+    holder.end();
+}
+
+/// The warning is lost, but no panic is made of that.
+#[test]
+fn a_warning_that_nobody_hears_does_no_harm() {
+    let name = "a_warning_that_nobody_hears_does_no_harm";
+    if !process::is_child() {
+        let variables = [("GRAPHGC_PIN_WARNING", "0.05"), ("GRAPHGC_PATIENCE", "0.2")];
+        let status = process::run_test_unheard(name, &variables, Duration::from_secs(60));
+        return assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    }
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
+    assert!(writeln!(std::io::stderr(), "to nobody").is_err());
+    drop(node(None));
+    let holder = Holder::begin("unheard");
     assert!(matches!(collect().outcome, Outcome::Blocked(_)));
     holder.end();
 }

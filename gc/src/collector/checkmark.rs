@@ -25,7 +25,7 @@ use crate::{
     heap::{header::Object, os_vec::OsVec},
     mutator::record::WORLD,
 };
-use std::fmt::Write;
+use std::{fmt::Write as _, io::Write as _};
 
 /// Missed objects that are told of, and objects on the way to each.
 const MOST_TOLD: usize = 5;
@@ -123,7 +123,8 @@ fn report(missed: &Missed, reached: usize, flaws: &[(Named, Flaw)]) {
     for (owner, flaw) in flaws.iter().take(MOST_TOLD) {
         _ = writeln!(text, "graphgc:   {owner}: {flaw:x?}");
     }
-    eprint!("{text}");
+    // Not by `eprint`: that panics if nobody reads the report, and a panic would keep the process from ending.
+    _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn tell_way(text: &mut String, way: &[Named]) {
