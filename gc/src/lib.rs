@@ -37,6 +37,8 @@
 //! | a field that is not `Send` | [`ThreadBound<T>`](ThreadBound) | used and dropped on its own thread |
 //! | a field of a foreign type without handles | `#[trace(leaf)]`, [`leaf!`] | it is `Send` |
 //! | `RwLock<Vec<Rc<T>>>` | [`GcVec<Gc<T>>`](GcVec) | no walk; no `&mut` to the elements |
+//! | `RwLock<HashMap<K, Rc<T>>>` | [`GcMap<K, Gc<T>>`](GcMap) | the same; no handles in keys |
+//! | `RwLock<HashSet<Rc<T>>>` | [`GcSet<Gc<T>>`](GcSet) | the same |
 //! | raw pointers, `crossbeam_epoch::Shared` | [`pin()`](pin) and [`Local`] | while a pin is held no memory is freed |
 //! | `Drop` on a node | `Drop` on a field without handles | runs on the collector's thread, some time later |
 //! | `Drop` that uses the node's fields | [`Finalize`], [`LocalFinalize`] | runs once, some time later; may make the node reachable again |
@@ -96,9 +98,10 @@ pub mod trace;
 
 pub use {
     cell::{
-        BorrowError, BorrowMutError, Edge, Element, GcCell, GcCondvar, GcLazy, GcMutex, GcMutexGuard, GcOnceCell,
-        GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcVec, GcVecRef, MappedGcMutexGuard,
-        MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard, PinnedIter, Ref, RefMut, WaitTimeoutResult,
+        BorrowError, BorrowMutError, Edge, Element, GcCell, GcCondvar, GcLazy, GcMap, GcMapIntoIter, GcMapIter,
+        GcMapRef, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcSet,
+        GcSetRef, GcVec, GcVecRef, MapKey, MappedGcMutexGuard, MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard,
+        PinnedIter, Ref, RefMut, WaitTimeoutResult,
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},

@@ -1,5 +1,6 @@
 //! What users mutate: one edge ([`GcCell`]), or arbitrary content behind a lock ([`GcRefCell`], [`GcMutex`], [`GcRwLock`]),
-//! or content that is written once ([`GcOnceCell`], [`GcLazy`]), or any number of edges in a collection ([`GcVec`]).
+//! or content that is written once ([`GcOnceCell`], [`GcLazy`]), or any number of edges in a collection
+//! ([`GcVec`], [`GcMap`], [`GcSet`]).
 //!
 //! A cell's content is *claimed* (the marker finds the handles in it by tracing the cell's owner) or *counted* (each handle is a
 //! root, as if it lay on a stack). The cell's own flag says which; every operation on the cell keeps the flag
@@ -24,7 +25,9 @@ pub(crate) mod ref_cell;
 pub(crate) mod rw_lock;
 mod weak_edge;
 
-pub use collections::{Element, GcVec, GcVecRef, PinnedIter};
+pub use collections::{
+    Element, GcMap, GcMapIntoIter, GcMapIter, GcMapRef, GcSet, GcSetRef, GcVec, GcVecRef, MapKey, PinnedIter,
+};
 pub use condvar::{GcCondvar, WaitTimeoutResult};
 pub use gc_cell::{Edge, GcCell};
 pub use lazy::GcLazy;

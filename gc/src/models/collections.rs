@@ -6,7 +6,8 @@ use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
     verify,
 };
-use crate::{Gc, GcVec, heap::header::Object, sync::Mutation};
+use crate::{Gc, GcMap, GcVec, heap::header::Object, sync::Mutation};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type Leaf = Gc<u8>;
 
@@ -77,5 +78,53 @@ fn popped_beside_a_cycle() {
         let popped = popping.join().unwrap();
         assert!(popped.is_some() && is_allocated(second));
         ending_here(|| drop(popped));
+    });
+}
+
+type Map = GcMap<u8, Leaf, BuildHasherDefault<DefaultHasher>>;
+
+/// A map in the heap with two entries and room for a third, and the objects of the two.
+fn map() -> (Gc<Map>, [Object; 2]) {
+    ending_here(|| {
+        let (first, second) = (Gc::new(1), Gc::new(2));
+        let objects = [object(&first), object(&second)];
+        let map = Map::with_capacity_and_hasher(3, BuildHasherDefault::new());
+        map.insert(1, first);
+        map.insert(2, second);
+        (Gc::new(map), objects)
+    })
+}
+
+/// Breaks without the shade of what goes out, as for a vector: the lock is reserved first, which admits the marker.
+#[test]
+fn removed_from_a_map_beside_a_cycle() {
+    verify(2, &[Mutation::EdgeOutWithoutShade], || {
+        let (map, [first, second]) = map();
+        let removing = mutator({
+            let map = map.clone();
+            move || map.remove(&1)
+        });
+        cycle();
+        let removed = removing.join().unwrap();
+        assert!(removed.is_some() && is_allocated(first) && is_allocated(second));
+        ending_here(|| drop((removed, map)));
+    });
+}
+
+/// Breaks if the marker takes what is write-held for counted, as in a cell: the map stays claimed. The writer reserves it first, which admits the marker.
+#[test]
+fn inserted_into_a_map_beside_a_cycle() {
+    verify(2, &[Mutation::MarkerSkipsOperation], || {
+        let (map, entries) = map();
+        let inserting = mutator({
+            let map = map.clone();
+            move || drop(map.insert(3, Gc::new(3)))
+        });
+        cycle();
+        inserting.join().unwrap();
+        assert!(entries.into_iter().all(is_allocated));
+        let third = map.read().values().nth(2).map(object);
+        assert!(third.is_some_and(is_allocated));
+        ending_here(|| drop(map));
     });
 }

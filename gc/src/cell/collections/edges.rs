@@ -297,25 +297,7 @@ impl<P> Edges<P> {
 impl<P: Element> Edges<P> {
     /// Makes room for `additional` elements more, as `Vec::reserve` does, or as `reserve_exact`.
     pub(super) fn reserve(&self, additional: usize, exact: bool) -> Result<(), TryReserveError> {
-        let reserved = Reserved::new(self);
-        let (len, capacity) = (reserved.old().len(), reserved.old().capacity());
-        if capacity - len >= additional {
-            return Ok(());
-        }
-        let mut new = Vec::<MaybeUninit<P>>::new();
-        let least = len.saturating_add(additional);
-        let wanted = if exact { least } else { least.max(capacity.saturating_mul(2)).max(4) };
-        new.try_reserve_exact(wanted)?;
-        // SAFETY: there is room for them; the copies count for nothing until they take the place of the old ones.
-        unsafe {
-            ptr::copy_nonoverlapping(reserved.old().as_ptr().cast(), new.as_mut_ptr(), len);
-            new.set_len(len);
-        }
-        // In the same order: what the marker has done stays done.
-        let (mut old, _) = reserved.install(new, None, false);
-        // SAFETY: all of them have moved.
-        unsafe { old.set_len(0) };
-        Ok(())
+        self.reserved().grow(additional, exact)
     }
 
     /// Puts those elements that `plan` names by their indices, each at most once, in that order, in the place of all; `incoming` is
@@ -325,13 +307,94 @@ impl<P: Element> Edges<P> {
         incoming: Option<P>,
         plan: impl FnOnce(&[P]) -> Option<(Vec<usize>, R)>,
     ) -> Option<R> {
-        let reserved = Reserved::new(self);
-        let old = reserved.old();
-        let (order, result) = plan(old)?;
+        let reserved = self.reserved();
+        let (order, result) = plan(reserved.elements())?;
+        reserved.rearrange(incoming, &order, || ());
+        Some(result)
+    }
+
+    /// Keeps readers and writers out, until the reservation is used up or dropped. Waits for it, parked.
+    pub(super) fn reserved(&self) -> Reserved<'_, P> {
+        self.lock.reserve();
+        Reserved { edges: self }
+    }
+}
+
+/// A collection that is kept as it is while users' code looks at it, or it is being rebuilt.
+pub(super) struct Reserved<'a, P> {
+    edges: &'a Edges<P>,
+}
+
+impl<'a, P: Element> Reserved<'a, P> {
+    fn old(&self) -> &Vec<P> {
+        // SAFETY: nobody writes while it is reserved.
+        unsafe { &*self.edges.content.get() }
+    }
+
+    /// The elements as they are.
+    pub(super) fn elements(&self) -> &[P] {
+        self.old()
+    }
+
+    /// Whether one more can be pushed.
+    pub(super) fn has_room(&self) -> bool {
+        self.old().len() < self.old().capacity()
+    }
+
+    /// One change, for which [`Edges::write`] says what it must be; then the reservation ends.
+    #[inline]
+    pub(super) fn write<R>(self, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
+        let edges = self.edges;
+        let operation = loop {
+            let operation = Operation::enter();
+            if edges.lock.try_write_reserved() {
+                break operation;
+            }
+            drop(operation);
+            edges.lock.wait_for_marker();
+        };
+        std::mem::forget(self);
+        if edges.lock.is_claimed() {
+            let result = change(edges.writer(Some(&operation)));
+            edges.leave(operation);
+            result
+        } else {
+            drop(operation);
+            let result = change(edges.writer(None));
+            edges.lock.end_write();
+            result
+        }
+    }
+
+    /// See [`Edges::reserve`].
+    pub(super) fn grow(self, additional: usize, exact: bool) -> Result<(), TryReserveError> {
+        let (len, capacity) = (self.old().len(), self.old().capacity());
+        if capacity - len >= additional {
+            return Ok(());
+        }
+        let mut new = Vec::<MaybeUninit<P>>::new();
+        let least = len.saturating_add(additional);
+        let wanted = if exact { least } else { least.max(capacity.saturating_mul(2)).max(4) };
+        new.try_reserve_exact(wanted)?;
+        // SAFETY: there is room for them; the copies count for nothing until they take the place of the old ones.
+        unsafe {
+            ptr::copy_nonoverlapping(self.old().as_ptr().cast(), new.as_mut_ptr(), len);
+            new.set_len(len);
+        }
+        // In the same order: what the marker has done stays done.
+        let (mut old, _) = self.install(new, None, false);
+        // SAFETY: all of them have moved.
+        unsafe { old.set_len(0) };
+        Ok(())
+    }
+
+    /// See [`Edges::rebuild`]. `commit` is called when nothing can fail any more, and does not panic.
+    pub(super) fn rearrange(self, incoming: Option<P>, order: &[usize], commit: impl FnOnce()) {
+        let old = self.old();
         let mut stays = vec![false; old.len()];
         let mut new = Vec::<MaybeUninit<P>>::with_capacity(old.capacity().max(order.len()));
         let incoming = incoming.map(ManuallyDrop::new);
-        for &source in &order {
+        for &source in order {
             let edge: *const P = if source == INCOMING {
                 &raw const **incoming.as_ref().expect("it was given")
             } else {
@@ -342,7 +405,8 @@ impl<P: Element> Edges<P> {
             new.push(unsafe { edge.cast::<MaybeUninit<P>>().read() });
         }
         let incoming = incoming.as_deref().and_then(Sealed::object);
-        let (mut old, claimed) = reserved.install(new, incoming, true);
+        commit();
+        let (mut old, claimed) = self.install(new, incoming, true);
         // SAFETY: those that stay have moved. Claimed ones that go are forgotten, counted ones are dropped.
         unsafe {
             old.set_len(0);
@@ -352,25 +416,6 @@ impl<P: Element> Edges<P> {
                 }
             }
         }
-        Some(result)
-    }
-}
-
-/// A collection that is kept as it is while it is being rebuilt.
-struct Reserved<'a, P> {
-    edges: &'a Edges<P>,
-}
-
-impl<'a, P: Element> Reserved<'a, P> {
-    /// Waits for it, parked.
-    fn new(edges: &'a Edges<P>) -> Self {
-        edges.lock.reserve();
-        Reserved { edges }
-    }
-
-    fn old(&self) -> &'a Vec<P> {
-        // SAFETY: nobody writes while it is reserved.
-        unsafe { &*self.edges.content.get() }
     }
 
     /// Puts `new` in the place of the content, which is given back, and says whether that is claimed. `new` has elements of the content, which live on there,

@@ -26,22 +26,29 @@
 //! for that. Counted content (a collection in a cell that was opened) it claims as it does a cell's.
 
 mod edges;
+mod index;
+mod map;
 mod pinned;
+mod pinned_tables;
+mod set;
+mod table;
 mod vec;
 
 use super::gc_cell::Edge;
 use crate::{
     handle::{Gc, Weak},
-    trace::Trace,
+    trace::{NoHandles, Trace},
 };
 
 pub(crate) use edges::Progress;
 pub use {
+    map::{GcMap, GcMapIntoIter, GcMapIter, GcMapRef},
     pinned::PinnedIter,
+    set::{GcSet, GcSetRef},
     vec::{GcVec, GcVecRef},
 };
 
-/// What a [`GcVec`] can hold: `Gc<T>`, `Option<Gc<T>>` or `Weak<T>`, for `T: Sized`.
+/// What a [`GcVec`], [`GcMap`] or [`GcSet`] can hold: `Gc<T>`, `Option<Gc<T>>` or `Weak<T>`, for `T: Sized`.
 ///
 /// The elements lie in a collection as they are. So an `Option<Weak<T>>` is none: in a cell its handle to nothing is written in a way of its own.
 #[diagnostic::on_unimplemented(
@@ -54,3 +61,36 @@ pub trait Element: Edge + Trace {}
 impl<T: Trace> Element for Gc<T> {}
 impl<T: Trace> Element for Option<Gc<T>> {}
 impl<T: Trace> Element for Weak<T> {}
+
+/// What can be the key of a [`GcMap`]: a type that the collector can drop and that holds no handles, so that nobody has to trace it.
+///
+/// Those are std's types and what is made of them, and types of yours with `#[derive(Trace)]` and `#[trace(leaf)]`. `Send + 'static` is all that
+/// is asked of them; should there be handles in a key after all, they count as roots, and cycles through them are not collected.
+///
+/// ```
+/// use graphgc::{Gc, GcMap, Trace};
+///
+/// #[derive(Trace, PartialEq, Eq, Hash)]
+/// #[trace(leaf)]
+/// struct Place { line: u32, column: u32 }
+///
+/// let tokens = GcMap::from([(Place { line: 1, column: 1 }, Gc::new("fn"))]);
+/// assert!(tokens.contains_key(&Place { line: 1, column: 1 }));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may hold handles, and so cannot be a key of a `GcMap`",
+    label = "not known to be free of handles",
+    note = "if there are none in `{Self}`, write `#[derive(Trace)]` and `#[trace(leaf)]` on the type",
+    note = "for objects as keys there are `WeakMap`, by identity, and `GcSet`, by content; for anything else use `GcRwLock<HashMap<...>>`"
+)]
+pub trait MapKey: Trace + NoHandles {}
+
+#[diagnostic::do_not_recommend]
+impl<K: Trace + NoHandles> MapKey for K {}
+
+/// Fails as `Vec` does that finds no memory.
+#[cold]
+fn refused(additional: usize) -> ! {
+    drop(Vec::<u64>::with_capacity(additional));
+    panic!("no memory for {additional} more elements of a collection")
+}

@@ -3,6 +3,7 @@
 use super::{
     Element,
     edges::{EdgeCollection, Edges, INCOMING},
+    refused,
 };
 use crate::{
     cell::guards::guard,
@@ -330,13 +331,6 @@ impl<P: Element + Clone> GcVec<P> {
 #[track_caller]
 fn missing(index: usize) -> ! {
     panic!("no element {index} in the `GcVec`")
-}
-
-#[cold]
-fn refused(additional: usize) -> ! {
-    // Fails as `Vec` does.
-    drop(Vec::<u64>::with_capacity(additional));
-    panic!("no memory for {additional} more elements of a `GcVec`")
 }
 
 impl<P: Element> Default for GcVec<P> {

@@ -1,6 +1,7 @@
-//! Collections of edges: what std's do, and what the collector adds.
+//! Vectors.
 
-use graphgc::{Gc, GcCell, GcRefCell, GcRwLock, GcVec, Trace, Weak, collect, pin, testing::MarkingHeld, verify};
+use super::everywhere;
+use graphgc::{Gc, GcCell, GcRefCell, GcRwLock, GcVec, Trace, Weak, collect, pin, verify};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::{panic_quietly, panics_quietly},
@@ -29,25 +30,9 @@ fn numbers(vec: &GcVec<Gc<u32>>) -> Vec<u32> {
     vec.read().iter().map(|number| **number).collect()
 }
 
-/// Runs `body` with a vector on the stack (counted), with one in the heap (claimed), and with that while a cycle is marking.
-fn everywhere(body: impl Fn(&GcVec<Gc<u32>>)) {
-    let _alone = alone();
-    body(&GcVec::new());
-    body(&Gc::new(GcVec::new()));
-    let _held = MarkingHeld::new();
-    let vec = Gc::new(GcVec::new());
-    graphgc::testing::request_cycle();
-    while !graphgc::testing::is_marking() {
-        thread::yield_now();
-    }
-    body(&vec);
-    let violations = verify();
-    assert!(violations.is_empty(), "{violations:?}");
-}
-
 #[test]
 fn changes_as_std_does() {
-    everywhere(|vec| {
+    everywhere(|vec: &GcVec<Gc<u32>>| {
         let mut model = Vec::new();
         let mut random = Random::new(7);
         for turn in 0..20_000u32 {
@@ -113,7 +98,7 @@ fn changes_as_std_does() {
 
 #[test]
 fn long_shifts_are_copies() {
-    everywhere(|vec| {
+    everywhere(|vec: &GcVec<Gc<u32>>| {
         let zero = Gc::new(0);
         vec.extend((0..10_000).map(|_| zero.clone()));
         vec.insert(1, Gc::new(1));
@@ -141,7 +126,7 @@ fn what_is_owned_is_changed_as_a_vec() {
 
 #[test]
 fn indices_out_of_range_panic_and_nothing_is_lost() {
-    everywhere(|vec| {
+    everywhere(|vec: &GcVec<Gc<u32>>| {
         vec.push(Gc::new(1));
         let gone = |attempt: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(attempt)).is_err());
         gone(&|| vec.set(1, Gc::new(2)));
@@ -161,7 +146,7 @@ fn indices_out_of_range_panic_and_nothing_is_lost() {
 
 #[test]
 fn panics_of_users_code_leave_all_as_it_was() {
-    everywhere(|vec| {
+    everywhere(|vec: &GcVec<Gc<u32>>| {
         vec.extend((0..10).map(Gc::new));
         assert!(panics_quietly(|| vec.retain(|number| **number < 5 || panic_quietly())));
         assert!(panics_quietly(|| vec.sort_by(|_, _| panic_quietly())));
