@@ -53,7 +53,7 @@
 //!
 //! # Types of other crates
 //!
-//! May hold handles, or be fields of what does, with a feature of the crate's name: `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `petgraph`, `smallvec`, `uuid`. None is on
+//! May hold handles, or be fields of what does, with a feature of the crate's name: `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `petgraph`, `serde`, `smallvec`, `uuid`. None is on
 //! by default. [`trace::third_party`] says which types those are, and why `archery` is not among the crates.
 //!
 //! # When not to use a garbage collector

@@ -11,26 +11,33 @@
 //! | `hashbrown` | 0.17 | `HashMap<K, V, S>`, `HashSet<T, S>`, `HashTable<T>`, in the global allocator | traced, also in keys |
 //! | `indexmap` | 2 | `IndexMap<K, V, S>`, `IndexSet<T, S>` | traced, also in keys |
 //! | `petgraph` | 0.8 | `Graph<N, E, Ty, Ix>`, `StableGraph<N, E, Ty, Ix>`, for petgraph's own index types | traced, in the weights of nodes and edges |
+//! | `serde` | 1 | `Serialize` and `Deserialize` for handles, cells and collections of this crate, see below | |
 //! | `smallvec` | 1 | `SmallVec<[T; N]>` | traced, inline or spilled |
 //! | `uuid` | 1 | `Uuid`, `NonNilUuid` | none |
 //!
 //! They are used as their counterparts in std are: a field that holds handles is immutable, or the whole collection sits in a cell.
 //!
 //! ```
-//! # #[cfg(feature = "indexmap")] {
+//! # #[cfg(feature = "smallvec")] {
 //! use graphgc::{Gc, GcRefCell, Trace};
-//! use indexmap::IndexMap;
+//! use smallvec::{SmallVec, smallvec};
 //!
 //! #[derive(Trace)]
-//! struct Scope { names: GcRefCell<IndexMap<String, Gc<Scope>>> }
+//! struct Node { edges: GcRefCell<SmallVec<[Gc<Node>; 2]>> }
 //!
-//! let outer = Gc::new(Scope { names: GcRefCell::default() });
-//! outer.names.borrow_mut().insert("self".into(), outer.clone());
-//! assert!(outer.names.borrow()["self"].names.borrow().contains_key("self"));
+//! let first = Gc::new(Node { edges: GcRefCell::default() });
+//! let second = Gc::new(Node { edges: GcRefCell::new(smallvec![first.clone(), first.clone()]) });
+//! first.edges.borrow_mut().push(second.clone());
+//! assert!(Gc::ptr_eq(&first.edges.borrow()[0], &second));
 //! # }
 //! ```
 //!
 //! A field of any other foreign type without handles is marked `#[trace(leaf)]`; see [`leaf!`](crate::leaf).
+//!
+//! # serde
+//!
+//! With the feature `serde` a handle is serialized as what it leads to, and deserialized into a new object. That is right for trees. Graphs with shared nodes or cycles are written as lists of
+//! records with numbers in the place of handles; the page of the module `serde`, which is there with the feature, says how.
 //!
 //! # What there is not
 //!
@@ -55,6 +62,8 @@ mod hashbrown;
 mod indexmap;
 #[cfg(feature = "petgraph")]
 mod petgraph;
+#[cfg(feature = "serde")]
+pub mod serde;
 #[cfg(feature = "smallvec")]
 mod smallvec;
 #[cfg(all(test, not(graphgc_loom)))]

@@ -8,6 +8,8 @@ use graphgc_tests::{
 };
 use std::hash::{Hash, Hasher};
 
+mod serialized;
+
 /// A handle as a key: by the identity of what it leads to.
 #[derive(Trace)]
 struct Identity<T: Trace>(Gc<T>);
