@@ -4,7 +4,7 @@
 #![expect(clippy::mutable_key_type, reason = "the attack is that keys change things while they are compared")]
 
 use crate::{Holder, Node, check, check_all, holder, node, ring};
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, Ref, RefMut, Trace, collect};
+use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcSet, Ref, RefMut, Trace, collect};
 use graphgc_tests::{
     panics::{panic_quietly, panics_quietly},
     payload::Leaf,
@@ -174,6 +174,36 @@ fn hashing_inside_a_map() {
             prey.disturb();
             check(&removed);
             check_all(rest.values());
+        });
+    });
+}
+
+/// Hopes that a set of edges lets its elements' code in while the set is half changed, or keeps the collector out meanwhile.
+#[test]
+fn hashing_and_comparing_inside_a_set_of_edges() {
+    attack(|prey| {
+        at_every_call(prey, |keys| {
+            let set = Gc::new(GcSet::new());
+            for rank in RANKS {
+                assert!(set.insert(Gc::new(keys.key(rank))));
+            }
+            let removed = set.take(&keys.key(3)).unwrap();
+            prey.disturb();
+            let first = set.get(&keys.key(5)).unwrap();
+            let same = set.get_or_insert(Gc::new(keys.key(5)));
+            assert!(Gc::ptr_eq(&first, &same));
+            set.retain(|key| {
+                key.touch();
+                key.rank != 6
+            });
+            set.reserve(100);
+            let replaced = set.replace(Gc::new(keys.key(5))).unwrap();
+            assert!(Gc::ptr_eq(&first, &replaced));
+            let rest: Vec<_> = set.drain().collect();
+            assert_eq!((rest.len(), set.len()), (RANKS.len() - 2, 0));
+            drop(set);
+            prey.disturb();
+            rest.iter().chain([&removed, &first]).for_each(|key| check(&key.own.get().unwrap()));
         });
     });
 }

@@ -1,7 +1,7 @@
 //! Handles carried out of cells by every door that `&mut` opens: none may leave uncounted.
 
 use crate::{Holder, Node, Opens, check, check_all, holder, node, ring};
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, RefMut, Trace};
+use graphgc::{Gc, GcCell, GcMap, GcMutex, GcRefCell, GcRwLock, GcSet, GcVec, RefMut, Trace, pin};
 use graphgc_tests::{
     panics::{panic_quietly, panics_quietly},
     payload::Leaf,
@@ -10,8 +10,7 @@ use graphgc_tests::{
 use std::{
     borrow::Cow,
     future::Future,
-    mem,
-    pin::pin,
+    hash, mem, pin,
     task::{Context, Poll, Waker},
 };
 
@@ -123,7 +122,7 @@ fn carried_through_an_await() {
         for ends in [true, false] {
             let owner = holder(prey, vec![ring(prey), ring(prey)]);
             prey.disturb();
-            let mut future = pin!(async move {
+            let mut future = pin::pin!(async move {
                 let taken = owner.cell.borrow_mut().pop().unwrap();
                 let mut guard = owner.cell.borrow_mut();
                 pause().await;
@@ -419,5 +418,121 @@ fn owner_dropped_from_within_its_own_content() {
         drop(owner);
         prey.disturb();
         check(&guard.take().unwrap());
+    });
+}
+
+/// A key that is said to hold no handles.
+#[derive(Trace)]
+#[trace(leaf)]
+struct Liar(u32, Gc<Node>);
+
+impl PartialEq for Liar {
+    fn eq(&self, other: &Self) -> bool {
+        check_all([&self.1, &other.1]);
+        self.0 == other.0
+    }
+}
+
+impl Eq for Liar {}
+
+impl hash::Hash for Liar {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        (self.0 % 2).hash(state);
+    }
+}
+
+/// Hopes that handles in the keys of a map, which nobody traces, are taken for claimed.
+#[test]
+fn in_the_keys_of_a_map() {
+    attack(|prey| {
+        let map = Gc::new((0..6).map(|n| (Liar(n, ring(prey)), ring(prey))).collect::<GcMap<_, _>>());
+        let owner = holder(prey, vec![(map.clone(), GcMap::from([(Liar(7, ring(prey)), ring(prey))]))]);
+        prey.disturb();
+        let (key, value) = map.remove_entry(&Liar(3, ring(prey))).unwrap();
+        let keys: Vec<_> = map.read().keys().map(|key| key.1.clone()).collect();
+        map.retain(|key, _| key.0 != 4);
+        prey.disturb();
+        let (_, moved) = owner.cell.borrow_mut().pop().unwrap();
+        drop(owner);
+        prey.disturb();
+        for (key, value) in map.drain().chain(moved) {
+            check_all([&key.1, &value]);
+        }
+        drop(map);
+        prey.disturb();
+        check_all(keys.iter().chain([&key.1, &value]));
+    });
+}
+
+/// Hopes that what comes out of a collection of edges, by any door, dies with it.
+#[test]
+fn out_of_collections_of_edges() {
+    attack(|prey| {
+        let vec = Gc::new((0..8).map(|_| ring(prey)).collect::<GcVec<_>>());
+        let map = Gc::new((0..8).map(|n| (n, ring(prey))).collect::<GcMap<u32, _>>());
+        prey.disturb();
+        let mut out = vec![vec.pop().unwrap(), vec.swap_remove(0), vec.remove(1), vec.replace(0, ring(prey))];
+        out.extend(vec.drain(1..3));
+        out.extend(map.remove(&1));
+        out.extend(map.insert(2, ring(prey)));
+        out.push(map.get_or_insert_with(3, || unreachable!()));
+        prey.disturb();
+        let guard = pin();
+        let pinned: Vec<_> = vec.iter_pinned(&guard).chain(map.iter_pinned(&guard).map(|(_, node)| node)).collect();
+        map.store(
+            9,
+            guard.alloc(Node { leaf: prey.leaf(), edge: GcCell::new(None), list: GcRwLock::default() }),
+            &guard,
+        );
+        out.extend(map.get(&9));
+        vec.clear();
+        map.clear();
+        drop((vec, map));
+        prey.disturb();
+        pinned.iter().for_each(|node| assert_alive(&node.leaf));
+        drop(guard);
+        prey.disturb();
+        check_all(&out);
+    });
+}
+
+/// A value with room for a handle, which another thread or a comparison puts there.
+#[derive(Trace)]
+struct Label(u32, GcCell<Option<Gc<Node>>>);
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        // Every comparison moves what the one holds to the other.
+        other.1.set(self.1.replace(other.1.take()));
+        self.0 == other.0
+    }
+}
+
+impl Eq for Label {}
+
+impl hash::Hash for Label {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        0.hash(state);
+    }
+}
+
+/// Hopes that edges which comparisons move about inside a set slip past the marker.
+#[test]
+fn between_the_elements_of_a_set() {
+    attack(|prey| {
+        let label = |n| Gc::new(Label(n, GcCell::new(Some(ring(prey)))));
+        let set = Gc::new(GcSet::new());
+        for turn in 0..30 {
+            set.insert(label(turn % 10));
+            if turn % 7 == 0 {
+                prey.disturb();
+                drop(set.take(&*label(turn % 10)));
+            }
+            set.read().iter().for_each(|label: &Gc<Label>| check(&label.1.get().unwrap()));
+        }
+        let out = set.to_vec();
+        drop(set);
+        prey.disturb();
+        out.iter().for_each(|label| check(&label.1.get().unwrap()));
     });
 }

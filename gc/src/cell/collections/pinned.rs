@@ -73,23 +73,23 @@ impl<P: Element + Trace> GcVec<P> {
     /// }
     /// assert_eq!(sum, 6, "the few elements that there are were read together");
     /// ```
-    pub fn iter_pinned<'a>(&'a self, guard: &'a Guard) -> PinnedIter<'a, P> {
+    pub fn iter_pinned<'a, 'g>(&'a self, guard: &'g Guard) -> PinnedIter<'a, 'g, P> {
         PinnedIter { vec: self, guard, next: 0, batch: Vec::new().into_iter() }
     }
 }
 
 /// The iterator of [`GcVec::iter_pinned`].
-pub struct PinnedIter<'a, P: Element> {
+pub struct PinnedIter<'a, 'g, P: Element> {
     vec: &'a GcVec<P>,
-    guard: &'a Guard,
+    guard: &'g Guard,
     next: usize,
-    batch: std::vec::IntoIter<P::Local<'a>>,
+    batch: std::vec::IntoIter<P::Local<'g>>,
 }
 
-impl<'a, P: Element + Trace> Iterator for PinnedIter<'a, P> {
-    type Item = P::Local<'a>;
+impl<'g, P: Element + Trace> Iterator for PinnedIter<'_, 'g, P> {
+    type Item = P::Local<'g>;
 
-    fn next(&mut self) -> Option<P::Local<'a>> {
+    fn next(&mut self) -> Option<P::Local<'g>> {
         if let Some(edge) = self.batch.next() {
             return Some(edge);
         }
@@ -97,7 +97,7 @@ impl<'a, P: Element + Trace> Iterator for PinnedIter<'a, P> {
         let rest = elements.get(self.next..)?;
         let batch = &rest[..rest.len().min(BATCH)];
         let local = |edge: &P| {
-            let _pinned: &'a Guard = self.guard;
+            let _pinned: &'g Guard = self.guard;
             // SAFETY: the object is reachable through this vector now, when the pin is held.
             unsafe { P::Local::from_object(edge.object()) }
         };

@@ -89,7 +89,7 @@ impl<K: MapKey + Clone, P: Element, S> GcMap<K, P, S> {
     /// }
     /// assert_eq!(numbers.len(), 500);
     /// ```
-    pub fn iter_pinned<'a>(&'a self, guard: &'a Guard) -> impl Iterator<Item = (K, P::Local<'a>)> {
+    pub fn iter_pinned<'g>(&self, guard: &'g Guard) -> impl Iterator<Item = (K, P::Local<'g>)> {
         PinnedEntries { table: self.table(), guard, left: usize::MAX, batch: Vec::new().into_iter() }
     }
 }
@@ -118,22 +118,22 @@ impl<P: Element, S> GcSet<P, S> {
     /// let guard = pin();
     /// assert_eq!(numbers.iter_pinned(&guard).map(|number| *number).sum::<u32>(), 6);
     /// ```
-    pub fn iter_pinned<'a>(&'a self, guard: &'a Guard) -> impl Iterator<Item = P::Local<'a>> {
+    pub fn iter_pinned<'g>(&self, guard: &'g Guard) -> impl Iterator<Item = P::Local<'g>> {
         let entries = PinnedEntries { table: self.table(), guard, left: usize::MAX, batch: Vec::new().into_iter() };
         entries.map(|((), edge)| edge)
     }
 }
 
-struct PinnedEntries<'a, K, P: Element, S> {
+struct PinnedEntries<'a, 'g, K, P: Element, S> {
     table: &'a Table<K, P, S>,
-    guard: &'a Guard,
+    guard: &'g Guard,
     /// The entries from here on have been met.
     left: usize,
-    batch: vec::IntoIter<(K, P::Local<'a>)>,
+    batch: vec::IntoIter<(K, P::Local<'g>)>,
 }
 
-impl<'a, K: Clone, P: Element, S> Iterator for PinnedEntries<'a, K, P, S> {
-    type Item = (K, P::Local<'a>);
+impl<'g, K: Clone, P: Element, S> Iterator for PinnedEntries<'_, 'g, K, P, S> {
+    type Item = (K, P::Local<'g>);
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(entry) = self.batch.next() {
