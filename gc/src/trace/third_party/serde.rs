@@ -10,7 +10,8 @@
 //! | [`GcRefCell<T>`] | the content; an error while it is borrowed for writing |
 //! | [`GcMutex<T>`], [`GcRwLock<T>`] | the content; waits for the lock |
 //! | [`GcOnceCell<T>`] | an `Option` |
-//! | [`GcVec<T>`] | a sequence |
+//! | [`GcVec<T>`], [`GcSet<T>`] | a sequence |
+//! | [`GcMap<K, T>`] | a map |
 //!
 //! ```
 //! use graphgc::{Gc, GcRefCell, Trace};
@@ -92,8 +93,19 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-use crate::{Edge, Element, Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcVec, Thin, Trace};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};
+use crate::{
+    Edge, Element, Gc, GcCell, GcMap, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcSet, GcVec, MapKey, Thin, Trace,
+};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+    ser::Error,
+};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash},
+    marker::PhantomData,
+};
 
 impl<T: Serialize + ?Sized> Serialize for Gc<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -143,6 +155,18 @@ impl<P: Element + Serialize> Serialize for GcVec<P> {
     }
 }
 
+impl<P: Element + Serialize, H> Serialize for GcSet<P, H> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.read())
+    }
+}
+
+impl<K: MapKey + Serialize, P: Element + Serialize, H> Serialize for GcMap<K, P, H> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.read())
+    }
+}
+
 /// Deserialized as something else, and made from that.
 macro_rules! deserialized {
     ($({$($generics:tt)*} $ty:ty: $from:ty => $make:expr),+ $(,)?) => { $(
@@ -164,6 +188,7 @@ deserialized! {
     {T: Deserialize<'de>} GcRwLock<T>: T => GcRwLock::new,
     {T: Deserialize<'de>} GcOnceCell<T>: Option<T> => |content| content.map_or_else(GcOnceCell::new, GcOnceCell::from),
     {P: Element + Deserialize<'de>} GcVec<P>: Vec<P> => GcVec::from,
+    {P: Element + Deserialize<'de> + Hash + Eq, H: BuildHasher + Default} GcSet<P, H>: Vec<P> => GcSet::from_iter,
 }
 
 impl<'de, T: ?Sized> Deserialize<'de> for Thin<T>
@@ -172,5 +197,40 @@ where
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Gc::deserialize(deserializer).map(Thin::from)
+    }
+}
+
+/// Puts entries into a map as they come.
+struct Entries<K, P, H>(PhantomData<(K, P, H)>);
+
+impl<'de, K, P, H> Visitor<'de> for Entries<K, P, H>
+where
+    K: MapKey + Deserialize<'de> + Hash + Eq,
+    P: Element + Deserialize<'de>,
+    H: BuildHasher + Default,
+{
+    type Value = GcMap<K, P, H>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let map = GcMap::default();
+        while let Some((key, edge)) = entries.next_entry()? {
+            map.insert(key, edge);
+        }
+        Ok(map)
+    }
+}
+
+impl<'de, K, P, H> Deserialize<'de> for GcMap<K, P, H>
+where
+    K: MapKey + Deserialize<'de> + Hash + Eq,
+    P: Element + Deserialize<'de>,
+    H: BuildHasher + Default,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entries(PhantomData))
     }
 }

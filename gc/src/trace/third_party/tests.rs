@@ -234,3 +234,19 @@ fn leaves() {
     assert_eq!(facts::<bytes::BytesMut>().drop, DropKind::User);
     assert!(!sweep(bytes::Bytes::from_static(b"static")));
 }
+
+/// The collections of edges, with an order and with duplicates in what is read.
+#[cfg(feature = "serde")]
+#[test]
+fn collections_through_serde() {
+    use crate::{GcMap, GcSet, GcVec};
+    let map: GcMap<String, Gc<u8>> = serde_json::from_str(r#"{"a":1,"b":2,"a":3}"#).expect("a map");
+    let read: std::collections::BTreeMap<String, u8> =
+        serde_json::from_str(&serde_json::to_string(&map).expect("keys are strings")).expect("written as a map");
+    assert_eq!(read, [("a".to_string(), 3), ("b".to_string(), 2)].into());
+    let set: GcSet<Gc<u8>> = serde_json::from_str("[7,7]").expect("a sequence");
+    assert_eq!(serde_json::to_string(&set).expect("a set"), "[7]");
+    let vec: GcVec<Option<Gc<u8>>> = serde_json::from_str("[1,null]").expect("a sequence");
+    assert_eq!(serde_json::to_string(&vec).expect("a vector"), "[1,null]");
+    assert!(serde_json::from_str::<GcMap<u8, Gc<u8>>>("[1]").is_err_and(|error| error.to_string().contains("a map")));
+}
