@@ -115,7 +115,7 @@ fn open_nested(scene: &Scene) {
 }
 
 const IN_LOG: u32 = 1;
-const ONE: u32 = 2;
+const ONE: u32 = 4;
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
 damages! {

@@ -105,6 +105,19 @@ impl EdgeWord {
         (seen.object(), Claimed::Before)
     }
 
+    /// [`claim`](Self::claim) for a cell that nobody else can reach, in which the word needs no compare-and-swap. What the caller
+    /// owes a count down, if anything.
+    #[inline]
+    pub(crate) fn claim_unshared(&self) -> Option<Object> {
+        let seen = self.read();
+        if !seen.is_counted() {
+            return None;
+        }
+        let object = seen.object();
+        self.overwrite_claimed(object);
+        object
+    }
+
     /// Sets the flag to *counted*, with `up` and `down` to count the target before, and back if the word moved meanwhile.
     pub(crate) fn release<R>(&self, mut up: impl FnMut(Object), mut down: impl FnMut(Object) -> R) {
         let before = !weakened(Mutation::ReleaseCountsAfter);

@@ -256,7 +256,7 @@ impl Marker {
         unsafe {
             let info = TypeInfo::of(object);
             if info.kind.scan {
-                info.trace(object, &mut Tracer::new(Pass::Mark(self)));
+                info.mark(object, self);
             }
         }
         self.giving_up = false;
@@ -318,7 +318,7 @@ impl Marker {
         self.shade(object, facts);
         if self.context == Context::Counted {
             // SAFETY: shaded above; the handle in the cell we are in had its count.
-            unsafe { object.roots() }.down();
+            unsafe { object.roots() }.claimed();
         }
         self.walked += 1;
         self.step();
@@ -337,7 +337,7 @@ impl Marker {
             self.shade(object, Some(facts));
             if claimed == Claimed::ByUs {
                 // SAFETY: as in `handle`; the flag that we changed handed us the count.
-                unsafe { object.roots() }.down();
+                unsafe { object.roots() }.claimed();
             }
         }
         self.walked += 1;

@@ -62,7 +62,7 @@ impl Pacer {
 
     /// S1 has been.
     pub(crate) fn marking_begins(&self) {
-        let position = HEAP.account.total_bytes();
+        let position = HEAP.account.position();
         self.started_at.store(position, Ordering::Relaxed);
         let work = self.live.load(Ordering::Relaxed).max(LEAST);
         let room = self.goal.load(Ordering::Relaxed).saturating_sub(position).max(LEAST);
@@ -73,7 +73,7 @@ impl Pacer {
 
     /// S2 has been; `live` bytes were marked or born black.
     pub(crate) fn marking_ends(&self, config: &Config, live: u64) {
-        let position = HEAP.account.total_bytes();
+        let position = HEAP.account.position();
         let allocated = position.saturating_sub(self.started_at.load(Ordering::Relaxed));
         // Half old, half new: one odd cycle does not move it far.
         let before = self.allocated_while_marking.load(Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl Pacer {
     }
 
     fn set_goal(&self, config: &Config, live: u64) {
-        let position = HEAP.account.total_bytes();
+        let position = HEAP.account.position();
         let room = room_above(config, live);
         let runway = (self.allocated_while_marking.load(Ordering::Relaxed) / 4 * 5).clamp(room / 8, room / 4 * 3);
         self.trigger.store(position.saturating_add(room - runway), Ordering::Relaxed);
@@ -101,17 +101,17 @@ impl Pacer {
     /// Whether a cycle is due.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
-        HEAP.account.total_bytes() >= self.trigger.load(Ordering::Relaxed)
+        HEAP.account.position() >= self.trigger.load(Ordering::Relaxed)
     }
 
     /// Whether allocating `bytes` at once would go beyond the goal.
     pub(crate) fn would_exceed(&self, bytes: usize) -> bool {
-        HEAP.account.total_bytes().saturating_add(bytes as u64) >= self.goal.load(Ordering::Relaxed)
+        HEAP.account.position().saturating_add(bytes as u64) >= self.goal.load(Ordering::Relaxed)
     }
 
     /// Whether growth is so far ahead of marking that allocating threads must wait.
     pub(crate) fn is_beyond_limit(&self) -> bool {
-        HEAP.account.total_bytes() > self.limit.load(Ordering::Relaxed)
+        HEAP.account.position() > self.limit.load(Ordering::Relaxed)
     }
 
     /// The worker has marked `bytes`.

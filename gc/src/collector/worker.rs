@@ -229,7 +229,7 @@ impl Worker {
             let now = Instant::now();
             let left = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
             if left.is_zero() {
-                if HEAP.account.total_bytes() != *allocated {
+                if HEAP.account.position() != *allocated {
                     break;
                 }
                 next = now.checked_add(config.period);
@@ -243,7 +243,7 @@ impl Worker {
             };
             state = wait_timeout(&self.asked, state, left.min(idle));
         }
-        *allocated = HEAP.account.total_bytes();
+        *allocated = HEAP.account.position();
         state.begun += 1;
         self.requested.store(false, Ordering::Relaxed);
     }

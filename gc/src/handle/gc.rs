@@ -11,6 +11,7 @@ use crate::{
     heap::header::Object,
     mutator::{
         allocate::{Birth, allocate},
+        newborn::drop_handle,
         operation::log_clone,
     },
     observe::stats::TOTALS,
@@ -197,6 +198,7 @@ impl<T: ?Sized> Gc<T> {
     /// ```
     #[inline]
     pub fn local<'g>(&self, _guard: &'g Guard) -> Local<'g, T> {
+        self.as_object();
         // SAFETY: `self` keeps the object reachable now, when the pin is held.
         unsafe { Local::from_payload(self.payload) }
     }
@@ -239,8 +241,18 @@ impl<T: ?Sized> Gc<T> {
         this.payload.as_ptr()
     }
 
+    /// The object, for a way to it that nothing counts (an edge, a `Local`, a weak handle), which the caller may make after this.
     #[inline]
     pub(crate) fn as_object(&self) -> Object {
+        let object = self.as_counted();
+        // SAFETY: the object is alive while `self` is borrowed.
+        unsafe { object.roots() }.share();
+        object
+    }
+
+    /// The object, for a caller that makes no way to it but counted handles.
+    #[inline]
+    pub(crate) fn as_counted(&self) -> Object {
         // SAFETY: a handle leads to a live payload, whose alignment is that of its type.
         unsafe { Object::of_payload(self.payload.cast(), align_of_val(self.payload.as_ref())) }
     }
@@ -259,10 +271,10 @@ impl<T: ?Sized> Deref for Gc<T> {
 impl<T: ?Sized> Clone for Gc<T> {
     /// A further handle to the same object. Cost: one atomic addition, as with `Arc`.
     ///
-    /// Ends the process if there are more than 2^30 handles to one object.
+    /// Ends the process if there are more than 2^29 handles to one object.
     #[inline]
     fn clone(&self) -> Self {
-        let object = self.as_object();
+        let object = self.as_counted();
         // SAFETY: the object is alive while `self` is borrowed.
         let before = unsafe { object.roots() }.up();
         if before.must_log() {
@@ -281,11 +293,14 @@ fn dropped_last() {
 }
 
 impl<T: ?Sized> Drop for Gc<T> {
-    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction.
+    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or a few plain accesses if the handle is
+    /// the only one to an object that the thread has just made.
     #[inline]
     fn drop(&mut self) {
+        let object = self.as_counted();
         // SAFETY: a handle that is dropped is counted, so its object is alive.
-        if unsafe { self.as_object().roots() }.down() {
+        let roots = unsafe { object.roots() };
+        if (roots.is_newborn() && drop_handle(object)) || roots.down() {
             dropped_last();
         }
     }
@@ -299,7 +314,7 @@ unsafe impl<T: Trace + ?Sized> Trace for Gc<T> {
     fn trace(&self, tracer: &mut Tracer<'_>) {
         // SAFETY: the target of a handle in a live value is alive.
         let facts = unsafe { self.payload.as_ref() }.slot_facts();
-        tracer.handle(self.as_object(), facts);
+        tracer.handle(self.as_counted(), facts);
     }
 
     unsafe fn drop_swept(&mut self) {}

@@ -102,7 +102,7 @@ macro_rules! downcast {
 
             #[inline]
             fn trace(&self, tracer: &mut crate::trace::Tracer<'_>) {
-                tracer.handle(self.as_object(), None);
+                tracer.handle(self.as_counted(), None);
             }
 
             unsafe fn drop_swept(&mut self) {}

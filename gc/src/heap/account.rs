@@ -14,6 +14,9 @@ pub(crate) struct Account {
     total_objects: AtomicU64,
     freed_bytes: AtomicU64,
     freed_objects: AtomicU64,
+    /// Of slots that went back to their run and were taken anew: in no other total.
+    recycled_bytes: AtomicU64,
+    recycled_objects: AtomicU64,
     /// Born black since S1: they count as live in this cycle.
     black_bytes: AtomicUsize,
 }
@@ -27,6 +30,8 @@ impl Account {
             total_objects: AtomicU64::new(0),
             freed_bytes: AtomicU64::new(0),
             freed_objects: AtomicU64::new(0),
+            recycled_bytes: AtomicU64::new(0),
+            recycled_objects: AtomicU64::new(0),
             black_bytes: AtomicUsize::new(0),
         }
     }
@@ -58,6 +63,14 @@ impl Account {
         self.freed_objects.fetch_add(objects as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn recycled(&self, bytes: usize, objects: usize) {
+        if objects == 0 {
+            return;
+        }
+        self.recycled_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.recycled_objects.fetch_add(objects as u64, Ordering::Relaxed);
+    }
+
     /// Bytes of slots that are taken, dead but unswept ones included.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
@@ -70,22 +83,27 @@ impl Account {
 
     /// Bytes ever freed.
     pub(crate) fn freed_bytes(&self) -> u64 {
-        self.freed_bytes.load(Ordering::Relaxed)
+        self.freed_bytes.load(Ordering::Relaxed) + self.recycled_bytes.load(Ordering::Relaxed)
     }
 
     /// Objects ever freed.
     pub(crate) fn freed_objects(&self) -> u64 {
-        self.freed_objects.load(Ordering::Relaxed)
+        self.freed_objects.load(Ordering::Relaxed) + self.recycled_objects.load(Ordering::Relaxed)
+    }
+
+    /// Bytes ever taken from the heap: where the pacer stands. A slot that went back to its run was not.
+    pub(crate) fn position(&self) -> u64 {
+        self.total_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes ever allocated.
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.total_bytes.load(Ordering::Relaxed)
+        self.position() + self.recycled_bytes.load(Ordering::Relaxed)
     }
 
     /// Objects ever allocated.
     pub(crate) fn total_objects(&self) -> u64 {
-        self.total_objects.load(Ordering::Relaxed)
+        self.total_objects.load(Ordering::Relaxed) + self.recycled_objects.load(Ordering::Relaxed)
     }
 
     /// Bytes born black since the last call.

@@ -25,6 +25,8 @@ pub(crate) const CAPACITY: usize = (BLOCK_SIZE - 2 * size_of::<usize>()) / size_
 /// Bytes that the pool takes from the OS at a time.
 const CHUNK_SIZE: usize = if cfg!(graphgc_loom) { 4 << 10 } else { 1 << 20 };
 const CHUNK_BLOCKS: usize = CHUNK_SIZE / BLOCK_SIZE;
+/// How many of the last entries `take_recent` looks at.
+pub(crate) const RECENT: usize = 4;
 /// Blocks that the pool keeps in hand while the OS gives more.
 pub(crate) const SPARE: usize = 32;
 
@@ -67,6 +69,23 @@ impl Block {
         self.len = self.len.checked_sub(1)?;
         // SAFETY: the entry was below the old length, hence initialised.
         Some(unsafe { self.entries[self.len].assume_init() })
+    }
+
+    /// Takes `object` out if it is among the last [`RECENT`] pushed. Their order may change.
+    #[inline]
+    pub(crate) fn take_recent(&mut self, object: Object) -> bool {
+        let Some(last) = self.len.checked_sub(1) else { return false };
+        let mut at = last;
+        // SAFETY: entries below `len` are initialised.
+        while unsafe { self.entries[at].assume_init() } != object {
+            if at == 0 || last - at == RECENT - 1 {
+                return false;
+            }
+            at -= 1;
+        }
+        self.entries[at] = self.entries[last];
+        self.len = last;
+        true
     }
 
     #[inline]
@@ -314,6 +333,21 @@ mod tests {
         assert_eq!(again, block, "the one given back last comes first");
         // SAFETY: ours.
         assert!(unsafe { again.as_ref() }.is_empty());
+    }
+
+    #[test]
+    fn what_was_pushed_last_can_be_taken_out_of_order() {
+        let mut block = BlockPool::new().take().unwrap();
+        // SAFETY: ours; chunks are never released.
+        let block = unsafe { block.as_mut() };
+        assert!(!block.take_recent(object(0)));
+        (0..10).for_each(|n| _ = block.push(object(n)));
+        assert!(!block.take_recent(object(9 - RECENT)), "too long ago");
+        assert!(block.take_recent(object(10 - RECENT)) && !block.take_recent(object(10 - RECENT)));
+        assert_eq!(block.as_slice().len(), 9);
+        assert!((10 - RECENT + 1..10).rev().all(|n| block.take_recent(object(n))));
+        assert!(block.as_slice().iter().copied().eq((0..10 - RECENT).map(object)));
+        assert!((0..10 - RECENT).rev().all(|n| block.take_recent(object(n))) && block.is_empty());
     }
 
     #[test]

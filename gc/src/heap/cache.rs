@@ -2,7 +2,7 @@
 //!
 //! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
 //! those of the unused tail cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
-//! and writes nothing that other threads read.
+//! and writes nothing that other threads read. The slot taken last can be given back in the same way, as long as the cache has not been flushed.
 //!
 //! A cache is used by its thread inside operations, and by whoever brings the thread's record up to date after S1 or S2
 //! (`mutator::record`). Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
@@ -23,14 +23,19 @@ use std::ptr::{NonNull, null, null_mut};
 pub(crate) struct Run {
     pub(crate) next: *mut u8,
     pub(crate) end: *mut u8,
+    /// Where the run began.
+    start: *mut u8,
     pub(crate) span: *const Span,
 }
 
-const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), span: null() };
+const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), start: null_mut(), span: null() };
 
 /// The runs of one thread. All-zero memory is an empty cache.
 pub(crate) struct Cache {
     runs: [Run; SPAN_CLASSES],
+    /// Slots, and their bytes, that were taken back since the last flush.
+    recycled: usize,
+    recycled_bytes: usize,
 }
 
 /// What a refill came to.
@@ -55,6 +60,18 @@ impl Cache {
         run.next = slot.wrapping_add(size);
         poison::unpoison(slot, size);
         NonNull::new(slot)
+    }
+
+    /// Takes back the slot that was taken last of its span class, of `size` bytes; if it is another, nothing happens.
+    #[inline]
+    pub(crate) fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
+        let run = &mut self.runs[span_class];
+        if slot.wrapping_add(size) == run.next && slot >= run.start {
+            run.next = slot;
+            self.recycled += 1;
+            self.recycled_bytes += size;
+            poison::poison(slot, size);
+        }
     }
 
     /// Finds the span class a run: in its span, in the central list (sweeping on the way), or in fresh pages.
@@ -90,6 +107,7 @@ impl Cache {
 
     /// Gives every span back, the unused tails of its runs free again.
     pub(crate) fn flush(&mut self, heap: &'static Heap) {
+        heap.account.recycled(std::mem::take(&mut self.recycled_bytes), std::mem::take(&mut self.recycled));
         for (index, run) in self.runs.iter_mut().enumerate() {
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
@@ -116,7 +134,8 @@ fn acquire(heap: &Heap, span: &'static Span, run: std::ops::Range<usize>, black:
     span.set_cursor(run.end);
     heap.account.allocated(run.len(), run.len() / span.slot_size(), black);
     let first = span.first_slot();
-    Run { next: first.wrapping_add(run.start), end: first.wrapping_add(run.end), span }
+    let start = first.wrapping_add(run.start);
+    Run { next: start, end: first.wrapping_add(run.end), start, span }
 }
 
 /// Returns what is left of `run` to `span`.

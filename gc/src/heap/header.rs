@@ -1,7 +1,7 @@
 //! The eight bytes before every payload.
 //!
 //! ```text
-//! roots: u32   root count << 1 | in_log
+//! roots: u32   root count << 2 | unshared << 1 | in_log
 //! code:  u32   which type the payload has (see `trace::type_info`)
 //! ```
 //!
@@ -10,13 +10,23 @@
 //! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
 //! still 0.
 //!
+//! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
+//! handle has ever led there. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
+//! object of a handle), or in the step that counts the handle down ([`claimed`](RootWord::claimed)). While it is set, the owner of the only handle is
+//! alone with the object, but for whoever looks at root entries. And as long as the count has not been 0 there is one entry, that of its
+//! birth. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
+//! store and take the entry back (`mutator::newborn`).
+//!
 //! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
 
 use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
 use std::ptr::NonNull;
 
 const IN_LOG: u32 = 1;
-const ONE: u32 = 2;
+const UNSHARED: u32 = 2;
+const ONE: u32 = 4;
+/// The word of an object that is as it was when it was born.
+const NEWBORN: u32 = ONE | UNSHARED;
 /// Counts from here on end the process. Far below the wrap, so that threads that pass it together still all see it.
 const LIMIT: u32 = 1 << 31;
 const AWAITS_DROP: u32 = u32::MAX - 1;
@@ -31,7 +41,7 @@ pub(crate) struct Header {
     pub(crate) code: u32,
 }
 
-/// Root count and `in_log` in one atomic word.
+/// Root count, `unshared` and `in_log` in one atomic word.
 pub(crate) struct RootWord(AtomicU32);
 
 /// What a count that went up was before.
@@ -67,6 +77,12 @@ impl RootWord {
         RootWord(AtomicU32::new(count * ONE))
     }
 
+    /// The word of an object that is born for one handle, which is the only way to it.
+    #[inline]
+    pub(crate) fn newborn() -> Self {
+        RootWord(AtomicU32::new(NEWBORN))
+    }
+
     /// Adds a counted handle.
     ///
     /// Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses.
@@ -88,6 +104,48 @@ impl RootWord {
         let before = self.0.fetch_sub(ONE, unless(Mutation::DownIsRelaxed, Ordering::Release));
         debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
         before < 2 * ONE
+    }
+
+    /// As [`down`](Self::down), for a handle that becomes claimed: from now on there is a way to the object that nothing counts.
+    #[inline]
+    pub(crate) fn claimed(&self) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        debug_assert!(seen != AWAITS_DROP, "a handle to a dead object");
+        while seen & UNSHARED != 0 {
+            match self.0.compare_exchange_weak(seen, (seen - ONE) & !UNSHARED, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+        self.down();
+    }
+
+    /// There will be a way to the object that nothing counts.
+    #[inline]
+    pub(crate) fn share(&self) {
+        if self.0.load(Ordering::Relaxed) & UNSHARED != 0 && !weakened(Mutation::ShareForgotten) {
+            self.share_first();
+        }
+    }
+
+    #[cold]
+    fn share_first(&self) {
+        let before = self.0.fetch_and(!UNSHARED, Ordering::Relaxed);
+        debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
+    }
+
+    /// Whether the handle that the caller owns is the only way to the object, which has no entry in the root log. Acquires what
+    /// former handles released.
+    #[inline]
+    pub(crate) fn is_newborn(&self) -> bool {
+        self.0.load(Ordering::Acquire) == NEWBORN
+    }
+
+    /// Ends the only handle to a newborn, whose entry the caller has taken back, in one operation.
+    #[inline]
+    pub(crate) fn end_newborn(&self) {
+        debug_assert!(self.is_newborn());
+        self.0.store(0, Ordering::Release);
     }
 
     /// Count and flag now.
@@ -134,11 +192,15 @@ impl RootWord {
     /// cleared and the entry must go. Only this clears the bit, and only while the count is 0.
     pub(crate) fn keep_logged(&self) -> bool {
         debug_assert!(self.in_log());
-        if weakened(Mutation::ScanClearsBlindly) && self.0.load(Ordering::Acquire) == IN_LOG {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen >= ONE {
+            return true;
+        }
+        if weakened(Mutation::ScanClearsBlindly) {
             self.0.fetch_and(!IN_LOG, Ordering::AcqRel);
             return false;
         }
-        self.0.compare_exchange(IN_LOG, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        self.0.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
     }
 
     /// Marks a dead object as waiting for the dropper. Its sweeper alone calls this.
@@ -155,7 +217,7 @@ impl RootWord {
 #[cold]
 #[inline(never)]
 fn too_many_handles() -> ! {
-    super::os::end_process("more than 2^30 handles to one object")
+    super::os::end_process("more than 2^29 handles to one object")
 }
 
 /// An object, known by its header.

@@ -91,6 +91,8 @@ fn given_up_beside_a_clone() {
     verify(2, &[Mutation::CountBackLogsFromZero], || {
         let (owner, leaf) = ending_here(|| {
             let owner = Gc::new(Cell::new(Edge(Gc::new(1))));
+            // Fills the buffer, so that the leaf's entry comes alone and is not filtered.
+            let _other = Gc::new(2u8);
             // Opened: the content is counted.
             let leaf = object(&owner.write().0);
             (owner, leaf)

@@ -11,7 +11,7 @@
 //! | obligation | models | mutations |
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
-//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade` |
+//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
@@ -36,6 +36,7 @@ mod ephemerons;
 mod finalizers;
 mod gate;
 mod handles;
+mod newborn;
 mod pins;
 mod root_word;
 mod threads;
@@ -125,6 +126,7 @@ fn every_mutation_has_a_model() {
         include_str!("finalizers.rs"),
         include_str!("gate.rs"),
         include_str!("handles.rs"),
+        include_str!("newborn.rs"),
         include_str!("pins.rs"),
         include_str!("root_word.rs"),
         include_str!("threads.rs"),

@@ -38,6 +38,11 @@ pub(super) fn object<T: Trace>(handle: &Gc<T>) -> Object {
     handle.as_object()
 }
 
+/// The address of a handle's payload, found without making another way to the object.
+pub(super) fn address<T: Trace>(handle: &Gc<T>) -> usize {
+    Gc::as_ptr(handle).addr()
+}
+
 /// Whether the slot of `object` is taken, its span being swept.
 pub(super) fn is_allocated(object: Object) -> bool {
     let header = object.as_ptr().cast::<u8>().cast_const();

@@ -78,11 +78,11 @@ fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
     let code = encode(Describe::<T>::INFO);
     let owner = owner::<T>();
-    let Ok(Slot { mut operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
+    let Ok(Slot { operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
         return Err(value);
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
-    let object = unsafe { fill(address, u32::from(birth == Birth::Counted), code) };
+    let object = unsafe { fill(address, roots_at(birth), code) };
     // SAFETY: as above.
     let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
     // SAFETY: as above.
@@ -90,10 +90,8 @@ fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     // SAFETY: as above.
     unsafe { write_owner(payload, owner) };
     if facts::<T>().scan {
-        let mut claim = Claim::new(operation);
         // SAFETY: just written; nobody else knows of it.
-        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
-        operation = claim.into_operation();
+        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&operation)));
     }
     if birth == Birth::Counted {
         operation.born(object);
@@ -103,6 +101,14 @@ fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
         collector::after_allocation(owed);
     }
     Ok(object)
+}
+
+#[inline]
+fn roots_at(birth: Birth) -> RootWord {
+    match birth {
+        Birth::Counted => RootWord::newborn(),
+        Birth::Pinned => RootWord::new(0),
+    }
 }
 
 /// The number of the thread that is to finalize the object, if it is to be one that has made it: this one.
@@ -160,7 +166,7 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     if facts::<T>().scan {
         let mut claim = Claim::new(Operation::enter());
         // SAFETY: just written; nobody else knows of it.
-        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&mut claim)));
+        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::ClaimInSlices(&mut claim)));
     }
     if birth == Birth::Counted {
         Operation::enter().count_up(object);
@@ -180,7 +186,7 @@ fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32)
     }
     let slot = find_slot(span_class(class, kind), class, kind)?;
     // SAFETY: the slot is free, ours, and has room for a header.
-    let object = unsafe { fill(slot.address, 0, code) };
+    let object = unsafe { fill(slot.address, RootWord::new(0), code) };
     drop(slot.operation);
     if slot.owed > 0 {
         collector::after_allocation(slot.owed);
@@ -193,7 +199,7 @@ fn allocate_large(size: usize, align: usize, kind: Kind, code: u32) -> Result<Ob
     let operation = Operation::try_enter()?;
     let object = HEAP.allocate_large(size, align, kind, operation.phase.is_marking(), |slot| {
         // SAFETY: the span is ours alone and starts with this slot.
-        unsafe { fill(slot, 0, code) };
+        unsafe { fill(slot, RootWord::new(0), code) };
     });
     drop(operation);
     object.ok_or(OutOfMemory)
@@ -204,10 +210,10 @@ fn allocate_large(size: usize, align: usize, kind: Kind, code: u32) -> Result<Ob
 /// # Safety
 /// `slot` is a free slot of the caller's.
 #[inline]
-unsafe fn fill(slot: NonNull<u8>, count: u32, code: u32) -> Object {
+unsafe fn fill(slot: NonNull<u8>, roots: RootWord, code: u32) -> Object {
     let header = slot.cast::<Header>();
     // SAFETY: by contract; slots are aligned to eight bytes and hold at least a header.
-    unsafe { header.write(Header { roots: RootWord::new(count), code }) };
+    unsafe { header.write(Header { roots, code }) };
     Object::new(header)
 }
 

@@ -39,6 +39,13 @@ impl Candidates {
         }
     }
 
+    /// Takes back the entry of an object whose count was never 0, so that it has no other, if it is among the last of this buffer.
+    #[inline]
+    pub(crate) fn take_back(&mut self, object: Object) -> bool {
+        // SAFETY: the block is ours until flushed.
+        self.candidates.is_some_and(|mut block| unsafe { block.as_mut() }.take_recent(object))
+    }
+
     #[cold]
     fn first(&mut self, object: Object) -> bool {
         let mut block = HEAP.take_block();

@@ -176,6 +176,20 @@ impl Gate {
         if phase.0 == self.seen.load(Ordering::Acquire) { phase } else { self.enter_slowly(world, phase, update) }
     }
 
+    /// Enters an operation if that takes no waiting and no update, and the thread is in none.
+    #[inline]
+    pub(crate) fn try_enter(&self, world: &World) -> Option<Phase> {
+        if self.active.load(Ordering::Relaxed) {
+            return None;
+        }
+        let phase = self.knock(world);
+        if phase.0 == self.seen.load(Ordering::Acquire) {
+            return Some(phase);
+        }
+        self.leave();
+        None
+    }
+
     #[inline]
     fn knock(&self, world: &World) -> Phase {
         self.active.store(true, Ordering::Relaxed);

@@ -4,6 +4,7 @@ pub(crate) mod allocate;
 pub(crate) mod candidates;
 pub(crate) mod gate;
 pub(crate) mod holders;
+pub(crate) mod newborn;
 pub(crate) mod operation;
 pub(crate) mod pin;
 pub(crate) mod record;

@@ -8,6 +8,7 @@
 
 use super::{
     gate::Phase,
+    newborn,
     record::{Local, Record},
 };
 use crate::{
@@ -57,12 +58,20 @@ pub(crate) fn end_thread() {
     ENDING.with(Ending::give_back);
 }
 
+/// Whose record an operation uses. A whole word, so that an operation that moves is copied word by word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum RecordIs {
+    OurOwn,
+    /// Borrowed for this operation alone.
+    Borrowed,
+}
+
 /// A critical section; ends when dropped.
 pub(crate) struct Operation {
     record: &'static Record,
     pub(crate) phase: Phase,
-    /// The record was borrowed for this operation alone.
-    temporary: bool,
+    record_is: RecordIs,
     /// An operation belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -81,15 +90,24 @@ impl Operation {
     pub(crate) fn try_enter() -> Result<Operation, OutOfMemory> {
         // SAFETY: records are never freed.
         match unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() } {
-            Some(record) => Ok(Operation::enter_with(record, false)),
+            Some(record) => Ok(Operation::enter_with(record, RecordIs::OurOwn)),
             None => Operation::enter_first(),
         }
     }
 
+    /// Enters an operation if that takes no waiting: the thread has a record, which is up to date, and is in no other operation.
     #[inline]
-    fn enter_with(record: &'static Record, temporary: bool) -> Operation {
+    pub(crate) fn enter_now() -> Option<Operation> {
+        // SAFETY: records are never freed.
+        let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? };
+        let phase = record.try_enter()?;
+        Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
+    }
+
+    #[inline]
+    fn enter_with(record: &'static Record, record_is: RecordIs) -> Operation {
         let phase = record.enter();
-        Operation { record, phase, temporary, not_send: PhantomData }
+        Operation { record, phase, record_is, not_send: PhantomData }
     }
 
     /// The thread's first operation, or one after its thread-local data is gone.
@@ -98,13 +116,15 @@ impl Operation {
     fn enter_first() -> Result<Operation, OutOfMemory> {
         crate::collector::ensure_started();
         let Some(record) = Record::register() else {
-            return Record::borrow_spare().map(|record| Operation::enter_with(record, true)).ok_or(OutOfMemory);
+            return Record::borrow_spare()
+                .map(|record| Operation::enter_with(record, RecordIs::Borrowed))
+                .ok_or(OutOfMemory);
         };
         let regular = ENDING.try_with(|ending| ending.0.set(record)).is_ok();
         if regular {
             CURRENT.with(|current| current.set(record));
         }
-        Ok(Operation::enter_with(record, !regular))
+        Ok(Operation::enter_with(record, if regular { RecordIs::OurOwn } else { RecordIs::Borrowed }))
     }
 
     #[inline]
@@ -134,6 +154,8 @@ impl Operation {
     /// The object's count has gone from 0 to 1: give it an entry, and while marking shade it.
     #[cold]
     pub(crate) fn became_root(&self, object: Object, before: Before) {
+        // SAFETY: by contract the object is alive. No handle counted it, so there was another way to it.
+        unsafe { object.roots() }.share();
         if before.must_log() {
             self.local().candidates.push(object);
             if !weakened(Mutation::RootWithoutShade) {
@@ -156,7 +178,16 @@ impl Operation {
             self.shade(object);
         }
         // SAFETY: the handle being claimed keeps the object alive.
-        unsafe { object.roots() }.down();
+        unsafe { object.roots() }.claimed();
+    }
+
+    /// The same for a handle in a value that nobody but the calling thread has seen: one that owns its handle alone.
+    #[inline]
+    pub(crate) fn claim_for_newborn(&self, object: Object) {
+        // A newborn is black while marking: there is nothing to shade.
+        if !newborn::end(&mut self.local().candidates, object) {
+            self.claim(object);
+        }
     }
 
     /// While marking, greys `object` unless it is marked.
@@ -172,7 +203,7 @@ impl Drop for Operation {
     #[inline]
     fn drop(&mut self) {
         self.record.leave();
-        if self.temporary {
+        if self.record_is == RecordIs::Borrowed {
             self.record.unregister();
         }
     }

@@ -124,6 +124,12 @@ impl Record {
         self.gated.enter(&WORLD, Local::renew)
     }
 
+    /// Enters an operation if that takes no waiting and no update, and the thread is in none.
+    #[inline]
+    pub(crate) fn try_enter(&self) -> Option<Phase> {
+        self.gated.gate.try_enter(&WORLD)
+    }
+
     /// Leaves it.
     #[inline]
     pub(crate) fn leave(&self) {

@@ -62,6 +62,10 @@ mutations! {
     FilterWithoutCompare,
     /// The scan clears the bit after looking at the count, instead of in one step.
     ScanClearsBlindly,
+    /// What gets a way to it that nothing counts goes on as unshared.
+    ShareForgotten,
+    /// The only handle to a newborn is ended without looking for the entry in the thread's own buffer.
+    EndedWithoutEntry,
     // The edge word.
     /// The word is compared and changed in two steps.
     ExchangeInTwoSteps,

@@ -7,8 +7,10 @@
 
 use super::{
     Trace, Tracer,
+    tracer::Pass,
     type_info::{Describe, SlotShape, TypeInfo},
 };
+use crate::collector::mark::Marker;
 use crate::heap::{
     header::{Object, payload_offset},
     kind::{DropKind, Kind},
@@ -26,6 +28,7 @@ impl<T: Trace, U: ?Sized> DescribeSlice<T, U> {
     /// The collector must know the length.
     pub(crate) const HAS_LENGTH: bool = Self::KIND.scan || !matches!(Self::KIND.drop, DropKind::None);
     pub(crate) const INFO: &'static TypeInfo = &TypeInfo {
+        mark: mark_slice::<T>,
         trace: trace_slice::<T>,
         drop_swept: drop_slice::<T>,
         finalize: |_| (),
@@ -72,6 +75,13 @@ pub(crate) unsafe fn length_word(object: Object) -> NonNull<usize> {
 unsafe fn elements<T>(object: Object) -> NonNull<[T]> {
     // SAFETY: by contract.
     unsafe { NonNull::slice_from_raw_parts(object.payload(align_of::<T>()).cast(), length_word(object).read()) }
+}
+
+/// # Safety
+/// The object is a live slice of `T`.
+unsafe fn mark_slice<T: Trace>(object: Object, marker: &mut Marker) {
+    // SAFETY: by contract.
+    unsafe { trace_slice::<T>(object, &mut Tracer::new(Pass::Mark(marker))) };
 }
 
 /// # Safety

@@ -3,18 +3,13 @@
 //! | pass | who | a plain handle | a `GcCell` | a lock-type cell |
 //! | --- | --- | --- | --- | --- |
 //! | `Mark` | marker, assist | shade the target | claim if counted, shade | see `collector::mark` |
-//! | `Claim` | `Gc::new` | count down, shade while marking | the same, flag *claimed* | its content the same, flag *claimed*, unless write-held |
+//! | `Claim`, `ClaimInSlices` | `Gc::new` | count down, shade while marking | the same, flag *claimed* | its content the same, flag *claimed*, unless write-held |
 //! | `Release` | opening a cell | count up, log | the same, flag *counted* | its content the same, flag *counted* |
 //! | `Visit` | counting, undoing, verifying | as the visitor says | as the visitor says | as the visitor says |
 
 use super::{Trace, type_info::SlotFacts};
 use crate::{
-    cell::{
-        collections::Progress,
-        edge_word::{Claimed, EdgeWord},
-        lock::CellLock,
-        open::Release,
-    },
+    cell::{collections::Progress, edge_word::EdgeWord, lock::CellLock, open::Release},
     collector::{ephemerons::EphemeronWord, mark::Marker},
     heap::header::Object,
     mutator::Operation,
@@ -31,7 +26,8 @@ pub struct Tracer<'a> {
 /// What the walk is for; see the module's head.
 pub(crate) enum Pass<'a> {
     Mark(&'a mut Marker),
-    Claim(&'a mut Claim),
+    Claim(&'a Operation),
+    ClaimInSlices(&'a mut Claim),
     Release(&'a mut Release),
     Visit(&'a mut dyn Visitor),
 }
@@ -100,7 +96,8 @@ impl<'a> Tracer<'a> {
     pub fn is_done(&mut self) -> bool {
         match &mut self.pass {
             Pass::Mark(marker) => marker.next_element(),
-            Pass::Claim(claim) => {
+            Pass::Claim(_) => false,
+            Pass::ClaimInSlices(claim) => {
                 claim.step();
                 false
             }
@@ -128,22 +125,28 @@ impl<'a> Tracer<'a> {
     }
 
     /// Visits a plain handle, with what is known of the target's type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn handle(&mut self, object: Object, facts: Option<SlotFacts>) {
         match &mut self.pass {
             Pass::Mark(marker) => marker.handle(object, facts),
-            Pass::Claim(claim) => claim.handle(object),
+            Pass::Claim(operation) => operation.claim_for_newborn(object),
+            Pass::ClaimInSlices(claim) => claim.handle(object),
             Pass::Release(release) => release.handle(object),
             Pass::Visit(visitor) => visitor.handle(object),
         }
     }
 
     /// Visits a `GcCell`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn edge_cell(&mut self, cell: &EdgeWord, facts: SlotFacts) {
         match &mut self.pass {
             Pass::Mark(marker) => marker.edge_cell(cell, facts),
-            Pass::Claim(claim) => claim.edge_cell(cell),
+            Pass::Claim(operation) => {
+                if let Some(object) = cell.claim_unshared() {
+                    operation.claim_for_newborn(object);
+                }
+            }
+            Pass::ClaimInSlices(claim) => claim.edge_cell(cell),
             Pass::Release(release) => release.edge_cell(cell),
             Pass::Visit(visitor) => visitor.edge_cell(cell),
         }
@@ -154,7 +157,14 @@ impl<'a> Tracer<'a> {
     pub(crate) fn ephemeron(&mut self, word: &EphemeronWord) {
         match &mut self.pass {
             Pass::Mark(marker) => marker.ephemeron(word),
-            Pass::Claim(claim) => claim.ephemeron(word),
+            Pass::Claim(operation) => {
+                if let Some((key, value)) = word.targets() {
+                    operation.claim(value);
+                    // The caller has a handle to it.
+                    operation.shade(key);
+                }
+            }
+            Pass::ClaimInSlices(claim) => claim.ephemeron(word),
             Pass::Release(_) => unreachable!("an ephemeron's object is no content of a cell"),
             Pass::Visit(visitor) => visitor.ephemeron(word),
         }
@@ -166,9 +176,18 @@ impl<'a> Tracer<'a> {
         let content = ContentAt(content);
         match &mut self.pass {
             Pass::Mark(marker) => marker.lock_cell(lock, &content),
-            Pass::Claim(claim) => claim.lock_cell(lock, &content),
+            Pass::Claim(_) | Pass::ClaimInSlices(_) => self.claim_lock_cell(lock, &content),
             Pass::Release(release) => release.lock_cell(lock, &content),
             Pass::Visit(visitor) => visitor.lock_cell(lock, &content),
+        }
+    }
+
+    /// A lock-type cell of a newborn. A write-held one that can be moved has a leaked guard: its content stays counted.
+    fn claim_lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
+        if !lock.is_write_held() {
+            // SAFETY: the value is the caller's alone and nobody holds a guard for writing.
+            unsafe { content.trace(self) };
+            lock.set_claimed();
         }
     }
 }
@@ -179,14 +198,14 @@ impl<'a> Tracer<'a> {
     pub(crate) fn edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
         match &mut self.pass {
             Pass::Mark(marker) => marker.edges(lock, progress, edges),
-            Pass::Claim(claim) => claim.lock_cell(lock, edges),
+            Pass::Claim(_) | Pass::ClaimInSlices(_) => self.claim_lock_cell(lock, edges),
             Pass::Release(release) => release.lock_cell(lock, edges),
             Pass::Visit(visitor) => visitor.edges(lock, edges),
         }
     }
 }
 
-/// The claim pass of `Gc::new`: the handles of a value that has just moved into its slot.
+/// The claim pass of `Gc::new`, in more than one operation: the handles of a value that has just moved into its slot.
 pub(crate) struct Claim {
     operation: Option<Operation>,
     /// Handles and elements in this slice.
@@ -200,30 +219,30 @@ impl Claim {
         Claim { operation: Some(operation), steps: 0 }
     }
 
-    /// The operation that the pass ended in.
-    #[inline]
-    pub(crate) fn into_operation(self) -> Operation {
-        self.operation.expect("a claim pass is in an operation")
-    }
-
     /// After each slice leaves the operation and enters the next. Values of more than a slice are the work of callers that
     /// hold a pin.
     #[inline]
     fn step(&mut self) {
         self.steps += 1;
         if self.steps > SLICE {
-            self.steps = 1;
-            // Leave before entering again, so that a stop can come in between.
-            self.operation = None;
-            self.operation = Some(Operation::enter());
+            self.next_slice();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_slice(&mut self) {
+        self.steps = 1;
+        // Leave before entering again, so that a stop can come in between.
+        self.operation = None;
+        self.operation = Some(Operation::enter());
     }
 
     #[inline]
     fn claim(&mut self, object: Object) {
         self.step();
         if let Some(operation) = &self.operation {
-            operation.claim(object);
+            operation.claim_for_newborn(object);
         }
     }
 
@@ -234,7 +253,7 @@ impl Claim {
 
     #[inline]
     fn edge_cell(&mut self, cell: &EdgeWord) {
-        if let (Some(object), Claimed::ByUs) = cell.claim() {
+        if let Some(object) = cell.claim_unshared() {
             self.claim(object);
         }
     }
@@ -245,15 +264,6 @@ impl Claim {
         if let Some(operation) = &self.operation {
             // The caller has a handle to it.
             operation.shade(key);
-        }
-    }
-
-    fn lock_cell(&mut self, lock: &CellLock, content: &dyn Content) {
-        // A write-held cell that can be moved has a leaked guard: its content stays counted.
-        if !lock.is_write_held() {
-            // SAFETY: the value is the caller's alone and nobody holds a guard for writing.
-            unsafe { content.trace(&mut Tracer::new(Pass::Claim(self))) };
-            lock.set_claimed();
         }
     }
 }

@@ -6,8 +6,10 @@
 //!
 //! The size of a slot is part of the description, but for slices (see `trace::slices`): there the span knows.
 
-use super::{Facts, Info, Trace, Tracer, finalize::Finalizer};
+use super::{Facts, Info, Trace, Tracer, finalize::Finalizer, tracer::Pass};
+use crate::collector::mark::Marker;
 use crate::heap::{
+    central::span_class,
     header::{Object, payload_offset},
     kind::Kind,
     size_class,
@@ -18,6 +20,8 @@ use std::{alloc::Layout, ptr::NonNull};
 /// What the collector knows of a type at run time.
 #[repr(C, align(8))]
 pub(crate) struct TypeInfo {
+    /// `trace` for the marker alone: what is decided by pass is decided when it is compiled.
+    pub(super) mark: unsafe fn(Object, &mut Marker),
     pub(super) trace: unsafe fn(Object, &mut Tracer<'_>),
     pub(super) drop_swept: unsafe fn(Object),
     /// Runs the finalizer.
@@ -149,6 +153,7 @@ impl<T: Trace> Describe<T> {
 
     const fn describe() -> TypeInfo {
         TypeInfo {
+            mark: mark_erased::<T>,
             trace: trace_erased::<T>,
             drop_swept: drop_erased::<T>,
             finalize: finalize_erased::<T>,
@@ -173,6 +178,13 @@ const fn layout_with<T>(owner: Option<usize>) -> Layout {
             Err(_) => panic!("the type is too large"),
         },
     }
+}
+
+/// # Safety
+/// The object's payload is a live `T`.
+unsafe fn mark_erased<T: Trace>(object: Object, marker: &mut Marker) {
+    // SAFETY: by contract; a traced value may be shared with the marker at any time (contract of `Trace`).
+    unsafe { payload_of::<T>(object).as_ref() }.trace(&mut Tracer::new(Pass::Mark(marker)));
 }
 
 /// # Safety
@@ -223,9 +235,36 @@ impl TypeInfo {
         unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
     }
 
+    /// The span class and the size of the object's slot.
+    ///
+    /// # Safety
+    /// The object is allocated and of this type.
+    #[inline]
+    pub(crate) unsafe fn slot_of(&self, object: Object) -> (usize, usize) {
+        let (class, bytes) = match self.slot {
+            SlotShape::Constant { class, bytes } => (class, bytes as usize),
+            SlotShape::BySpan => {
+                // SAFETY: by contract.
+                let span = unsafe { Span::of(object) };
+                (span.class(), span.object_bytes())
+            }
+        };
+        (span_class(class, self.kind), bytes)
+    }
+
     /// The type's name, for reports.
     pub(crate) fn name(&self) -> &'static str {
         (self.name)()
+    }
+
+    /// Traces the object for `marker`.
+    ///
+    /// # Safety
+    /// As for `trace`.
+    #[inline]
+    pub(crate) unsafe fn mark(&self, object: Object, marker: &mut Marker) {
+        // SAFETY: by contract.
+        unsafe { (self.mark)(object, marker) };
     }
 
     /// Traces the object.

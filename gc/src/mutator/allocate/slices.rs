@@ -3,7 +3,12 @@
 use super::{LARGEST_ALIGNMENT, LARGEST_MOVE, Slot, allocate_slot, fill, find_slot};
 use crate::{
     collector,
-    heap::{OutOfMemory, central::span_class, header::Object, poison},
+    heap::{
+        OutOfMemory,
+        central::span_class,
+        header::{Object, RootWord},
+        poison,
+    },
     mutator::{Operation, pin},
     trace::{
         Trace, Tracer,
@@ -66,16 +71,14 @@ unsafe fn allocate_slice_at_once<T: Trace>(
     move_in: impl FnOnce(NonNull<T>),
 ) -> Result<Object, OutOfMemory> {
     let kind = DescribeSlice::<T, [T]>::KIND;
-    let Slot { mut operation, address, owed } = find_slot(span_class(slot.class, kind), slot.class, kind)?;
+    let Slot { operation, address, owed } = find_slot(span_class(slot.class, kind), slot.class, kind)?;
     // SAFETY: the slot is free, ours, and large enough.
-    let object = unsafe { fill(address, 1, code) };
+    let object = unsafe { fill(address, RootWord::newborn(), code) };
     // SAFETY: as above; the rest by contract.
     unsafe { put_elements(object, length, move_in) };
     if facts::<T>().scan {
-        let mut claim = Claim::new(operation);
         // SAFETY: just written; nobody else knows of it.
-        unsafe { claim_elements::<T>(object, length, &mut claim) };
-        operation = claim.into_operation();
+        unsafe { claim_elements::<T>(object, length, Pass::Claim(&operation)) };
     }
     operation.born(object);
     drop(operation);
@@ -102,7 +105,7 @@ unsafe fn allocate_slice_in_slices<T: Trace>(
     if facts::<T>().scan {
         let mut claim = Claim::new(Operation::enter());
         // SAFETY: just written; nobody else knows of it.
-        unsafe { claim_elements::<T>(object, length, &mut claim) };
+        unsafe { claim_elements::<T>(object, length, Pass::ClaimInSlices(&mut claim)) };
     }
     Operation::enter().count_up(object);
     drop(pin);
@@ -130,9 +133,9 @@ unsafe fn put_elements<T: Trace>(object: Object, length: usize, move_in: impl Fn
 
 /// # Safety
 /// The object is a new slice of `length` elements that nobody else knows of.
-unsafe fn claim_elements<T: Trace>(object: Object, length: usize, claim: &mut Claim) {
+unsafe fn claim_elements<T: Trace>(object: Object, length: usize, pass: Pass<'_>) {
     // SAFETY: by contract.
     let elements =
         unsafe { NonNull::slice_from_raw_parts(object.payload(align_of::<T>()).cast::<T>(), length).as_ref() };
-    elements.trace(&mut Tracer::new(Pass::Claim(claim)));
+    elements.trace(&mut Tracer::new(pass));
 }

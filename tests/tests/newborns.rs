@@ -1,0 +1,189 @@
+//! Objects whose only handle goes before anything else leads to them: their slots are used again at once, and never too early.
+
+use graphgc::{Gc, GcCell, GcRefCell, Local, Trace, collect, pin, stats};
+use graphgc_tests::process::alone;
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+};
+
+#[derive(Trace)]
+struct Node {
+    value: u64,
+    left: Option<Gc<Node>>,
+    right: Option<Gc<Node>>,
+}
+
+fn leaf(value: u64) -> Gc<Node> {
+    Gc::new(Node { value, left: None, right: None })
+}
+
+#[test]
+fn what_is_made_for_a_moment_takes_no_memory() {
+    alone("what_is_made_for_a_moment_takes_no_memory", &[], || {
+        const MADE: u64 = 2_000_000;
+        for value in 0..MADE {
+            assert_eq!(black_box(Gc::new([value; 4]))[3], value);
+        }
+        assert!(stats().span_bytes < 1 << 20, "{} bytes", stats().span_bytes);
+        assert_eq!(stats().cycles, 0);
+        collect();
+        assert!(stats().total_objects >= MADE && stats().freed_objects >= MADE, "each was an object all the same");
+    });
+}
+
+/// Slots go back in the opposite order; what was made before and after stays what it is.
+#[test]
+fn last_in_first_out() {
+    let before = leaf(1);
+    let addresses: Vec<_> = [leaf(2), leaf(3), leaf(4)].into_iter().rev().map(|node| Gc::as_ptr(&node)).collect();
+    let again = [leaf(5), leaf(6), leaf(7)];
+    assert_eq!(before.value, 1);
+    assert!(again.iter().map(|node| node.value).eq(5..8));
+    assert!(addresses.iter().all(|address| *address != Gc::as_ptr(&before)));
+}
+
+/// A handle that moves into a new object is not one that goes.
+#[test]
+fn children_stay_however_they_are_claimed() {
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2]] {
+        let mut nodes: Vec<Option<Gc<Node>>> = (0..6).map(|value| Some(leaf(value))).collect();
+        let parents: Vec<_> = order
+            .chunks(2)
+            .map(|pair| Gc::new(Node { value: 100, left: nodes[pair[0]].take(), right: nodes[pair[1]].take() }))
+            .collect();
+        let _others: Vec<_> = (50..80).map(leaf).collect();
+        collect();
+        let found = parents.iter().flat_map(|parent| [&parent.left, &parent.right]).flatten().map(|node| node.value);
+        assert!(found.eq(order.map(|index| index as u64)));
+    }
+}
+
+#[test]
+fn what_a_pin_leads_to_stays() {
+    let guard = pin();
+    let handle = leaf(1);
+    let local = handle.local(&guard);
+    drop(handle);
+    let next = leaf(2);
+    assert_eq!((local.value, next.value), (1, 2));
+    assert_ne!(Local::as_ptr(local), Gc::as_ptr(&next));
+}
+
+/// A counted cell's content can be loaded under a pin: nobody takes a handle then.
+#[test]
+fn what_was_loaded_from_a_cell_on_the_stack_stays() {
+    let guard = pin();
+    let cell = GcCell::new(Some(leaf(1)));
+    let local = cell.load(&guard).unwrap();
+    drop(cell);
+    let next = leaf(2);
+    assert_eq!((local.value, next.value), (1, 2));
+
+    let cell = GcCell::new(None);
+    cell.set(Some(leaf(3)));
+    let local = cell.load(&guard).unwrap();
+    drop(cell.take());
+    let next = leaf(4);
+    assert_eq!((local.value, next.value), (3, 4));
+}
+
+#[test]
+fn what_an_edge_leads_to_stays() {
+    let owner = Gc::new(GcCell::new(None));
+    let child = leaf(1);
+    owner.set(Some(child.clone()));
+    drop(child);
+    let next = leaf(2);
+    assert_eq!((owner.get().unwrap().value, next.value), (1, 2));
+
+    let list = Gc::new(GcRefCell::new(vec![]));
+    let child = leaf(3);
+    list.borrow_mut().push(child.clone());
+    collect();
+    drop(child);
+    let next = leaf(4);
+    assert_eq!((list.borrow()[0].value, next.value), (3, 4));
+}
+
+#[test]
+fn handles_that_went_to_other_threads() {
+    for round in 0..2_000 {
+        let handle = leaf(round);
+        let clone = handle.clone();
+        let other = thread::spawn(move || {
+            let value = clone.value;
+            (round % 3 == 0).then(|| Gc::new(Node { value, left: Some(clone), right: None }))
+        });
+        if round % 2 == 0 {
+            drop(handle);
+            let next = leaf(round + 1);
+            let parent = other.join().unwrap();
+            assert_eq!(next.value, round + 1);
+            assert!(parent.is_none_or(|parent| parent.left.as_ref().unwrap().value == round));
+        } else {
+            let parent = other.join().unwrap();
+            drop(handle);
+            let next = leaf(round + 1);
+            assert_eq!(next.value, round + 1);
+            assert!(parent.is_none_or(|parent| parent.left.as_ref().unwrap().value == round));
+        }
+    }
+}
+
+/// A value with a `Drop` waits for the collector, as ever.
+#[test]
+fn values_with_a_drop_are_dropped_once() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+    struct Noisy;
+    impl Drop for Noisy {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[derive(Trace)]
+    struct Holder(#[trace(leaf)] Noisy, Option<Gc<Node>>);
+
+    for value in 0..100 {
+        Gc::new(Holder(Noisy, Some(leaf(value))));
+    }
+    assert_eq!(DROPPED.load(Relaxed), 0);
+    collect();
+    assert_eq!(DROPPED.load(Relaxed), 100);
+}
+
+/// Trees are built and thrown away while cycle follows cycle.
+#[test]
+fn trees_beside_cycles() {
+    fn tree(depth: u64) -> Gc<Node> {
+        match depth {
+            0 => leaf(0),
+            _ => Gc::new(Node { value: depth, left: Some(tree(depth - 1)), right: Some(tree(depth - 1)) }),
+        }
+    }
+    fn check(node: &Node, depth: u64) -> u64 {
+        assert_eq!(node.value, depth);
+        1 + [&node.left, &node.right].into_iter().flatten().map(|child| check(child, depth - 1)).sum::<u64>()
+    }
+    thread::scope(|scope| {
+        let builders = [12, 9].map(|depth| {
+            scope.spawn(move || {
+                let mut kept = tree(depth);
+                for round in 0..60 {
+                    let new = tree(depth);
+                    assert_eq!(check(&kept, depth), (2 << depth) - 1);
+                    if round % 3 == 0 {
+                        kept = new;
+                    }
+                    drop(leaf(7));
+                }
+            })
+        });
+        while !builders.iter().all(thread::ScopedJoinHandle::is_finished) {
+            collect();
+        }
+    });
+}
