@@ -400,7 +400,7 @@ impl Expansion<'_> {
         let krate = &self.attributes.krate;
         let name = &self.input.ident;
         let (impl_generics, type_generics, where_clause) = self.input.generics.split_for_impl();
-        let marker = format_ident!("TracedTypesHaveNoDrop_MoveItIntoALeafField");
+        let marker = format_ident!("TracedTypesHaveNoDrop_MoveItIntoALeafField_OrImplementFinalize");
         quote! {
             #[automatically_derived]
             impl #impl_generics #krate::__private::#marker for #name #type_generics #where_clause {}

@@ -1,4 +1,4 @@
-use graphgc::{Gc, GcCell, Trace};
+use graphgc::{Gc, Trace};
 
 trait Shape {
     fn area(&self) -> f64;
@@ -10,10 +10,9 @@ struct Field {
     shape: Gc<dyn Shape>,
 }
 
-// Two words do not fit.
 #[derive(Trace)]
-struct Edge {
-    text: GcCell<Option<Gc<str>>>,
+struct Boxed {
+    shape: Box<dyn Shape>,
 }
 
 fn main() {}

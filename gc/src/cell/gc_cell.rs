@@ -46,6 +46,18 @@ pub(crate) mod sealed {
         fn object(&self) -> Option<Object>;
     }
 
+    /// A handle to it takes one word. True of all that is `Sized`; here for what the compiler says if it is not.
+    #[diagnostic::on_unimplemented(
+        message = "a handle to `{Self}` takes two words: use `ThinGc` instead of `Gc`, which takes one",
+        label = "`{Self}` has no size known at compile time",
+        note = "`gc.thin()` makes a `ThinGc` of a `Gc`; it fits a `GcCell`, and a collection of edges",
+        note = "as it is, the handle can be the content of a `GcRefCell`, `GcMutex` or `GcRwLock`"
+    )]
+    pub trait OneWord: Sized {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T> OneWord for T {}
+
     /// The same for the edges of a pinned scope.
     ///
     /// # Safety
@@ -62,13 +74,13 @@ pub(crate) mod sealed {
         unsafe fn from_object(object: Option<Object>) -> Self;
     }
 }
-use sealed::{PinnedEdge, Sealed};
+use sealed::{OneWord, PinnedEdge, Sealed};
 
-impl<T: Trace> Edge for Gc<T> {
+impl<T: ?Sized + Trace + OneWord> Edge for Gc<T> {
     type Local<'g> = Local<'g, T>;
 }
 
-impl<T: Trace> Edge for Option<Gc<T>> {
+impl<T: ?Sized + Trace + OneWord> Edge for Option<Gc<T>> {
     type Local<'g> = Option<Local<'g, T>>;
 }
 

@@ -27,6 +27,9 @@ macro_rules! guard {
             content: std::marker::PhantomData<&'a mut T>,
         }
 
+        // SAFETY: never so, as nothing has the bound: it says why.
+        unsafe impl<'never, T: ?Sized> Send for $name<'_, T> where Self: crate::handle::tied::LeavesItsThread<'never> {}
+
         impl<T: ?Sized> std::ops::Deref for $name<'_, T> {
             type Target = T;
 

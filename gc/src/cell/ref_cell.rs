@@ -4,6 +4,7 @@ use super::{
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
 };
+use crate::handle::tied::Shared_UseGcMutexOrGcRwLock;
 use crate::sync::const_fn;
 use crate::trace::Trace;
 use std::fmt;
@@ -30,6 +31,8 @@ pub struct GcRefCell<T>(LockCell<T>);
 // SAFETY: as for `RefCell`: whoever owns the cell owns its content. The marker reads the content from its own thread under
 // the contract of `Trace`.
 unsafe impl<T: Send> Send for GcRefCell<T> {}
+// SAFETY: never so, as nothing has the bound: it says why.
+unsafe impl<'never, T> Sync for GcRefCell<T> where Self: Shared_UseGcMutexOrGcRwLock<'never> {}
 
 /// Why [`GcRefCell::try_borrow`] failed: the cell is borrowed for writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

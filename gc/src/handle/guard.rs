@@ -1,6 +1,6 @@
 //! `pin()` and `Guard`: a scope in which objects are held without counting.
 
-use super::{AllocError, local::Local};
+use super::{AllocError, local::Local, tied::LeavesItsPin};
 use crate::{
     collector::request_cycle,
     mutator::{
@@ -63,6 +63,11 @@ pub struct Guard {
     holder: &'static Holder,
     epoch: epoch::Guard,
 }
+
+// SAFETY: never so, as nothing has the bound: it says why.
+unsafe impl<'never> Send for Guard where Self: LeavesItsPin<'never> {}
+// SAFETY: as above.
+unsafe impl<'never> Sync for Guard where Self: LeavesItsPin<'never> {}
 
 impl Guard {
     /// Moves `value` into the heap for the pinned scope: nothing is counted and nothing logged, so this is the cheapest way to make an

@@ -1,6 +1,6 @@
 //! `Local`: a pointer to an object that a pin keeps, for as long as the pin is held.
 
-use super::{Gc, guard::Guard};
+use super::{Gc, guard::Guard, tied::LeavesItsPin};
 use crate::{heap::header::Object, mutator::Operation, trace::Trace};
 use std::{
     cmp::Ordering,
@@ -33,6 +33,11 @@ pub struct Local<'g, T: ?Sized> {
     /// Shares the object, as long as the guard, which is of this thread.
     pinned: PhantomData<(&'g T, &'g Guard)>,
 }
+
+// SAFETY: never so, as nothing has the bound: it says why.
+unsafe impl<'never, T: ?Sized> Send for Local<'_, T> where Self: LeavesItsPin<'never> {}
+// SAFETY: as above.
+unsafe impl<'never, T: ?Sized> Sync for Local<'_, T> where Self: LeavesItsPin<'never> {}
 
 impl<'g, T: ?Sized> Local<'g, T> {
     /// # Safety

@@ -1,6 +1,6 @@
 //! `LocalWeak`: a weak handle in a pinned scope.
 
-use super::{Guard, Local, Weak};
+use super::{Guard, Local, Weak, tied::LeavesItsPin};
 use crate::{
     collector::weak_links::WeakLink,
     heap::header::Object,
@@ -25,6 +25,11 @@ pub struct LocalWeak<'g, T> {
     /// Stays on its thread, and leads to a `T`.
     pinned: PhantomData<(&'g T, &'g Guard)>,
 }
+
+// SAFETY: never so, as nothing has the bound: it says why.
+unsafe impl<'never, T> Send for LocalWeak<'_, T> where Self: LeavesItsPin<'never> {}
+// SAFETY: as above.
+unsafe impl<'never, T> Sync for LocalWeak<'_, T> where Self: LeavesItsPin<'never> {}
 
 impl<'g, T> LocalWeak<'g, T> {
     /// A handle to nothing.

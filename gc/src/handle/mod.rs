@@ -11,6 +11,7 @@ mod local_weak;
 mod slice;
 mod thin;
 mod thread_bound;
+pub(crate) mod tied;
 mod unfilled;
 mod unsizing;
 pub(crate) mod weak;

@@ -81,4 +81,9 @@ macro_rules! leaf {
 
         impl $crate::__private::NoHandles for $ty {}
     )+ };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "`leaf!` takes types of this crate, as `leaf!(A, B<u8>);`, or a new struct around a type of another, as `leaf! { pub struct Name(foreign::Type); }`"
+        );
+    };
 }

@@ -54,9 +54,9 @@ pub use type_info::SlotFacts;
 /// - [`Self::Info`](Trace::Info) tells the truth; [`Unknown`] always does. If it speaks of a finalizer, the type is what that [asks for](Finalizer).
 /// - The type has no `Drop` of its own that could run while a handle in the value is claimed (the derive bans `Drop`).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be traced by the garbage collector",
+    message = "`{Self}` cannot be traced by the garbage collector: a type of your own needs `#[derive(Trace)]`",
     label = "`{Self}` does not implement `Trace`",
-    note = "for a type of your own write `#[derive(Trace)]`",
+    note = "for a trait object make `Trace` a supertrait: `trait Name: Trace`",
     note = "handles in `Cell`, `RefCell`, `Mutex`, `RwLock` or `OnceCell` go into `GcCell`, `GcRefCell`, `GcMutex`, `GcRwLock` instead; `Rc` becomes `Gc`",
     note = "a field without handles may be marked `#[trace(leaf)]` if it is `Send`; what is not goes into a `ThreadBound`; `#[trace(skip)]` leaves handles in a field counted as roots"
 )]

@@ -10,7 +10,7 @@
 /// `impl NoHandles for MyType {}`. An implementation that is wrong does no harm beyond a leak: the
 /// handles stay counted, and cycles through them are not collected.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` may hold handles, which the collector cannot find inside a cell of std",
+    message = "`{Self}` may hold handles, which the collector cannot find inside a cell of std: use `GcRefCell`, `GcMutex` or another of this crate",
     label = "not known to be free of handles",
     note = "use `GcCell` or `GcRefCell` instead of `Cell` and `RefCell`, `GcMutex` instead of `Mutex`, `GcRwLock` instead of `RwLock`, `GcOnceCell` instead of `OnceCell` and `OnceLock`",
     note = "if there are no handles in `{Self}`, mark the field or the type `#[trace(leaf)]`"

@@ -41,10 +41,10 @@ pub const fn needs_drop_swept(facts: Facts) -> bool {
 /// Implemented for every type that has a `Drop` of its own, and by the derive for the type at hand: both at once is the
 /// error that users see. A `Drop` could read, through handles that the collector has claimed, objects that died in the same cycle.
 #[allow(non_camel_case_types)]
-pub trait TracedTypesHaveNoDrop_MoveItIntoALeafField {}
+pub trait TracedTypesHaveNoDrop_MoveItIntoALeafField_OrImplementFinalize {}
 
 #[allow(drop_bounds)]
-impl<T: Drop + ?Sized> TracedTypesHaveNoDrop_MoveItIntoALeafField for T {}
+impl<T: Drop + ?Sized> TracedTypesHaveNoDrop_MoveItIntoALeafField_OrImplementFinalize for T {}
 
 /// What may be dropped on any thread: whatever is `Send`, and nothing else, since the supertrait is out of reach.
 #[diagnostic::on_unimplemented(

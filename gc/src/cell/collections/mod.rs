@@ -34,7 +34,7 @@ mod set;
 mod table;
 mod vec;
 
-use super::gc_cell::Edge;
+use super::gc_cell::{Edge, sealed::OneWord};
 use crate::{
     handle::{Gc, Weak},
     trace::{NoHandles, Trace},
@@ -58,8 +58,8 @@ pub use {
 )]
 pub trait Element: Edge + Trace {}
 
-impl<T: Trace> Element for Gc<T> {}
-impl<T: Trace> Element for Option<Gc<T>> {}
+impl<T: ?Sized + Trace + OneWord> Element for Gc<T> {}
+impl<T: ?Sized + Trace + OneWord> Element for Option<Gc<T>> {}
 impl<T: Trace> Element for Weak<T> {}
 
 /// What can be the key of a [`GcMap`]: a type that the collector can drop and that holds no handles, so that nobody has to trace it.
