@@ -7,6 +7,8 @@
 #[cfg(graphgc_loom)]
 pub(crate) mod epoch;
 pub(crate) mod mutation;
+#[cfg(graphgc_loom)]
+pub(crate) mod turns;
 
 pub(crate) use mutation::{Mutation, weakened};
 
@@ -24,12 +26,12 @@ pub(crate) use std::{
 pub(crate) use crossbeam_epoch as epoch;
 
 #[cfg(graphgc_loom)]
-pub(crate) use loom::{
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+pub(crate) use {
+    loom::{
+        sync::{Condvar, Mutex, MutexGuard, atomic::fence},
+        thread::yield_now,
     },
-    thread::yield_now,
+    turns::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// Time passes in a model when others run.

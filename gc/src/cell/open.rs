@@ -10,7 +10,7 @@ use super::{
 use crate::{
     heap::header::Object,
     mutator::Operation,
-    sync::{AtomicUsize, Ordering, global},
+    sync::{AtomicUsize, Mutation, Ordering, global, weakened},
     trace::{
         Trace, Tracer,
         tracer::{Content, Pass, SLICE},
@@ -29,7 +29,7 @@ global! {
 
 /// Whether a cell is being released in slices. With the world stopped the answer stays true for *no*.
 pub(crate) fn any_releasing() -> bool {
-    RELEASING.load(Ordering::Acquire) != 0
+    RELEASING.load(Ordering::Acquire) != 0 && !weakened(Mutation::EndWhileReleasing)
 }
 
 /// How long to wait for a lock that somebody holds.

@@ -93,11 +93,12 @@ fn report(marker: &mut Marker) {
     TOTALS.marked(bytes, objects);
 }
 
-/// Waits until no assist or helper holds anything and the pins of R are gone, or there is something to mark.
+/// Waits until no assist or helper holds anything, no cell is being released in slices, and the pins of R are gone, or there is something to mark.
 fn wait_for_others(pins: &PinsHeld, config: &Config) {
     let mut pause = Duration::from_micros(20);
     while !GREY.has_blocks() {
-        let idle = GREY.is_idle();
+        // S2 would be in vain, and hold up whoever releases.
+        let idle = GREY.is_idle() && !any_releasing();
         if pins.are_gone() || weakened(Mutation::EndWithoutPins) {
             HELD_UP.ends();
             if idle {

@@ -15,9 +15,9 @@ use crate::{
         poison,
         span::{Place, Span},
     },
-    sync::{Ordering, global, lock_std},
+    sync::{Condvar, Mutation, Mutex, MutexGuard, Ordering, global, lock, weakened},
 };
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 global! {
     /// The dropper of the process.
@@ -75,7 +75,7 @@ impl Dropper {
         }
         span.set_place(Place::Dropping);
         span.set_next(std::ptr::null_mut());
-        let mut state = lock_std(&self.state);
+        let mut state = lock(&self.state);
         match state.last.replace(span) {
             Some(last) => last.set_next(span.as_ptr()),
             None => state.first = Some(span),
@@ -87,17 +87,17 @@ impl Dropper {
 
     /// Calls `f` with every span that the dropper has. `f` must not add spans.
     pub(super) fn for_each_span(&self, f: impl FnMut(&'static Span)) {
-        lock_std(&self.state).for_each_span(f);
+        lock(&self.state).for_each_span(f);
     }
 
     /// Holds the dropper off from freeing anything and from giving spans back. The `Drop` it is running goes on.
     pub(super) fn pause(&self) -> Paused<'_> {
-        Paused(lock_std(&self.state))
+        Paused(lock(&self.state))
     }
 
     /// Waits until everything that has been added so far is dropped.
     pub(super) fn wait(&self) {
-        let mut state = lock_std(&self.state);
+        let mut state = lock(&self.state);
         let target = state.added;
         while state.finished < target {
             state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -107,15 +107,20 @@ impl Dropper {
     /// The thread's body.
     pub(super) fn run(&self) {
         loop {
-            let span = self.next();
-            while !self.finish(span) {
-                self.drop_waiting(span);
-            }
+            self.serve();
+        }
+    }
+
+    /// Waits for a span and drops what waits in it.
+    pub(crate) fn serve(&self) {
+        let span = self.next();
+        while !self.finish(span) {
+            self.drop_waiting(span);
         }
     }
 
     fn next(&self) -> &'static Span {
-        let mut state = lock_std(&self.state);
+        let mut state = lock(&self.state);
         loop {
             if let Some(span) = state.first {
                 // SAFETY: spans in the queue are in use, and the lock keeps the links.
@@ -139,7 +144,7 @@ impl Dropper {
             unsafe { drop_dead(*object) };
         }
         // Whoever pauses the dropper finds slots and accounts in agreement.
-        let _state = lock_std(&self.state);
+        let _state = lock(&self.state);
         span.with_drop_lock(|waiting| {
             for object in batch[..found].iter().flatten() {
                 let offset = object.address() - span.first_slot().addr();
@@ -153,9 +158,11 @@ impl Dropper {
 
     /// Lets go of the span if nothing in it waits any more.
     fn finish(&self, span: &'static Span) -> bool {
-        let mut state = lock_std(&self.state);
+        let waiting = || span.with_drop_lock(|waiting| waiting.load(Ordering::Relaxed));
+        let early = weakened(Mutation::FinishLooksFirst).then(waiting);
+        let mut state = lock(&self.state);
         // No sweep can add to it now: the sweeper visits our spans under the lock that we hold.
-        if span.with_drop_lock(|waiting| waiting.load(Ordering::Relaxed)) != 0 {
+        if early.unwrap_or_else(waiting) != 0 {
             return false;
         }
         state.current = None;

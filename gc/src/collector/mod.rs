@@ -17,7 +17,7 @@ mod checkmark;
 mod collect;
 pub(crate) mod cycle;
 mod departure;
-mod dropper;
+pub(crate) mod dropper;
 pub(crate) mod ephemerons;
 pub(crate) mod finalize;
 pub(crate) mod grey;

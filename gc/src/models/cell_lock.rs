@@ -1,6 +1,6 @@
 //! L4, the part of the lock: writers, readers and the marker in one cell.
 
-use super::{free, object, verify};
+use super::{free, object, verify_all_orders};
 use crate::{
     cell::lock::{Attempt, CellLock, Entered},
     heap::header::{Filtered, Object},
@@ -115,7 +115,7 @@ fn writer_beside_marker() {
                 (true, false) => &[Mutation::MarkerEntersWriteHeld],
                 (false, _) => &[Mutation::MarkerEntersWriteHeld, Mutation::FlagAfterLeaving],
             };
-            verify(3, mutations, move || {
+            verify_all_orders(3, mutations, move || {
                 let target = object(u32::from(!claimed));
                 let cell = model(target, claimed);
                 let marker = thread::spawn({
@@ -137,7 +137,7 @@ fn writer_beside_marker() {
 /// Breaks if a writer could note that it waits after the marker has left: nobody would wake it.
 #[test]
 fn writer_beside_marker_that_gives_up() {
-    verify(3, &[Mutation::AwaitWithoutLook], || {
+    verify_all_orders(3, &[Mutation::AwaitWithoutLook], || {
         let target = object(1);
         let cell = model(target, false);
         let marker = thread::spawn({
@@ -158,7 +158,7 @@ fn writer_beside_marker_that_gives_up() {
 /// Readers see the content while the marker claims it, and a writer excludes both.
 #[test]
 fn reader_beside_writer_and_marker() {
-    verify(2, &[Mutation::EndReadIsRelaxed], || {
+    verify_all_orders(2, &[Mutation::EndReadIsRelaxed], || {
         let target = object(1);
         let cell = model(target, false);
         let reader = thread::spawn({
@@ -182,7 +182,7 @@ fn reader_beside_writer_and_marker() {
 /// Breaks if unlocking looks for parked threads before it gives the lock up.
 #[test]
 fn both_writers_get_the_lock() {
-    verify(3, &[Mutation::WakeBeforeUnlock], || {
+    verify_all_orders(3, &[Mutation::WakeBeforeUnlock], || {
         let target = object(1);
         let cell = model(target, false);
         let other = thread::spawn({

@@ -1,6 +1,6 @@
 //! L3, the part of the word: `GcCell` against the marker's claim and a marker that undoes it.
 
-use super::{free, object, verify};
+use super::{free, object, verify_all_orders};
 use crate::{
     cell::edge_word::{Claimed, EdgeWord},
     heap::header::Object,
@@ -59,7 +59,7 @@ fn claim(cell: &EdgeWord) {
 /// the owner of.
 #[test]
 fn take_beside_claim() {
-    verify(3, &[Mutation::ExchangeInTwoSteps], || {
+    verify_all_orders(3, &[Mutation::ExchangeInTwoSteps], || {
         let target = object(1);
         let cell = Arc::new(EdgeWord::new(Some(target)));
         let marker = thread::spawn({
@@ -79,7 +79,7 @@ fn take_beside_claim() {
 /// Breaks if the count is added after the flag is set: the taker drops its handle first, and the count goes below zero.
 #[test]
 fn take_and_drop_beside_release() {
-    verify(3, &[Mutation::ReleaseCountsAfter], || {
+    verify_all_orders(3, &[Mutation::ReleaseCountsAfter], || {
         let target = object(0);
         let cell = Arc::new(EdgeWord::new(Some(target)));
         cell.claim();
@@ -100,7 +100,7 @@ fn take_and_drop_beside_release() {
 /// Two threads exchange edges of one cell while the marker claims it; whatever the order, each object has as many counts as handles.
 #[test]
 fn two_writers_beside_claim() {
-    verify(2, &[Mutation::ExchangeInTwoSteps], || {
+    verify_all_orders(2, &[Mutation::ExchangeInTwoSteps], || {
         let (first, second) = (object(1), object(1));
         let cell = Arc::new(EdgeWord::new(Some(first)));
         let marker = thread::spawn({

@@ -41,7 +41,8 @@ fn last() -> Object {
     })
 }
 
-/// What a finalizer takes out of its object is still there when the cycle that queued the object is over.
+/// What a finalizer takes out of its object is still there when the cycle that queued the object is over, and nothing else lies where it does, though the
+/// finalizer's thread sweeps its span itself to allocate.
 ///
 /// Breaks if what the object reaches is not marked, or not before the finalizer runs: the finalizer empties the cell first, and the marker finds nothing
 /// there.
@@ -49,12 +50,16 @@ fn last() -> Object {
 fn saved_out_of_an_object_that_goes() {
     verify(2, &[Mutation::KeepTheFinalizableAlone, Mutation::PublishBeforeMarking], || {
         let leaf = last();
-        let finalizer = mutator(|| FINALIZERS.take().run());
+        let finalizer = mutator(|| {
+            FINALIZERS.take().run();
+            (lock(&SAVED).take().unwrap(), Gc::new(2_u8))
+        });
         cycle();
-        finalizer.join().unwrap();
-        let saved = lock(&SAVED).take().unwrap();
+        let (saved, other) = finalizer.join().unwrap();
         assert_eq!(object(&saved), leaf);
-        assert!(is_allocated(leaf));
+        assert_ne!(object(&other), leaf);
+        assert!(is_allocated(leaf) && is_allocated(object(&other)));
+        assert_eq!((*saved, *other), (1, 2));
     });
 }
 

@@ -1,6 +1,6 @@
 //! L1: the stop gate against operations.
 
-use super::verify;
+use super::verify_all_orders;
 use crate::{
     mutator::gate::{Gated, World},
     sync::Mutation,
@@ -65,7 +65,7 @@ impl Model {
 /// collector reads `active` as clear, and both go on.
 #[test]
 fn operations_and_stops_exclude_each_other() {
-    verify(3, &[Mutation::EnterWithoutBarrier, Mutation::LeaveIsRelaxed], || {
+    verify_all_orders(3, &[Mutation::EnterWithoutBarrier, Mutation::LeaveIsRelaxed], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();
@@ -84,7 +84,7 @@ fn operations_and_stops_exclude_each_other() {
 /// Breaks if opening the gate does not wake who went to sleep between its look at the word and its wait.
 #[test]
 fn a_stop_without_change_wakes_everyone() {
-    verify(3, &[Mutation::OpenWithoutLock], || {
+    verify_all_orders(3, &[Mutation::OpenWithoutLock], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();
@@ -102,7 +102,7 @@ fn a_stop_without_change_wakes_everyone() {
 /// the fresh record would be flushed.
 #[test]
 fn a_record_is_updated_once() {
-    verify(3, &[Mutation::UpdateWithoutSecondLook], || {
+    verify_all_orders(3, &[Mutation::UpdateWithoutSecondLook], || {
         let model = model();
         let mutator = thread::spawn({
             let model = model.clone();

@@ -14,6 +14,7 @@
 //! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
+//! | L4, release in slices vs. S2 | `slices` | `EndWhileReleasing` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
 //! | L3, L4 for collections | `collections` | `MarkerSkipsOperation`, `EdgeOutWithoutShade`, `EdgeSwapWithoutShade`, `InsertForgetsProgress`, `RebuildWithoutShade` |
 //! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
@@ -21,16 +22,19 @@
 //! | ephemerons: marking vs. waiting, reading vs. S2 and the sweep | `ephemerons` | `WaitWithoutLook`, `EphemeronIgnoresMarks`, `ClearWithoutHandshake` |
 //! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
 //! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
-//! | L9 thread exit vs. S1 | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
+//! | L9 thread exit vs. S1; threads without a record | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
+//! | the dropper vs. the next sweep | `dropper` | `FinishLooksFirst` |
 //! | finalizers vs. sweep, allocation and the next cycle | `finalizers` | `SweepEarly`, `PublishBeforeMarking`, `KeepTheFinalizableAlone`, `QueueWithoutEntry` |
 //!
-//! What loom does not see: schedules with more preemptions than the bound that each model gives `verify` (one to three); orders of two mere looks at a word, which it
-//! takes for one (`content` makes such an order visible); and plain memory, but where a model or a record watches it.
+//! What loom does not see: schedules with more preemptions than the bound that each model gives `verify` (one to three); a look at a word that comes after another thread's change of
+//! it, if that thread looked before it changed (the models of single words have all such orders tried, by `verify_all_orders`, for which those with whole cycles are too long; `content` makes one visible
+//! by itself); and plain memory, but where a model or a record watches it.
 
 mod allocation;
 mod cell_lock;
 mod collections;
 mod content;
+mod dropper;
 mod edge;
 mod ephemerons;
 mod finalizers;
@@ -39,12 +43,17 @@ mod handles;
 mod newborn;
 mod pins;
 mod root_word;
+mod slices;
 mod threads;
 mod tiny_heap;
+mod turns;
 mod waiting;
 mod weak;
 
-use crate::sync::mutation::{self, Mutation};
+use crate::sync::{
+    mutation::{self, Mutation},
+    turns::with_turns,
+};
 use std::{
     cell::Cell,
     env,
@@ -66,30 +75,50 @@ const CHILD: &str = "GRAPHGC_MUTATION";
 /// What must fail runs in a process of its own, since it may end it: a deadlock found by loom panics wherever a thread waits, and what it
 /// unwinds through panics again.
 fn verify(preemptions: usize, mutations: &[Mutation], body: impl Fn() + Send + Sync + 'static) {
+    verify_orders(preemptions, Orders::OfLoom, mutations, body);
+}
+
+/// As [`verify`], with every order of accesses to one atomic.
+fn verify_all_orders(preemptions: usize, mutations: &[Mutation], body: impl Fn() + Send + Sync + 'static) {
+    verify_orders(preemptions, Orders::All, mutations, body);
+}
+
+/// Which orders of accesses to one atomic are tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Orders {
+    /// Those that loom finds by itself: loads hide behind later stores of their threads.
+    OfLoom,
+    /// All. Takes longer.
+    All,
+}
+
+fn verify_orders(preemptions: usize, orders: Orders, mutations: &[Mutation], body: impl Fn() + Send + Sync + 'static) {
     thread_local!(static MODELS_BEFORE: Cell<usize> = const { Cell::new(0) });
     let number = MODELS_BEFORE.replace(MODELS_BEFORE.get() + 1);
     let child = |mutation: &Mutation| format!("{mutation:?} {number}");
     let Ok(chosen) = env::var(CHILD) else {
-        check(preemptions, body);
+        check(preemptions, orders, body);
         mutations.iter().for_each(|mutation| must_fail(*mutation, &child(mutation)));
         return;
     };
     if let Some(mutation) = mutations.iter().find(|mutation| child(mutation) == chosen) {
-        mutation::with(*mutation, || check(preemptions, body));
+        mutation::with(*mutation, || check(preemptions, orders, body));
     }
 }
 
-fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
+fn check(preemptions: usize, orders: Orders, body: impl Fn() + Send + Sync + 'static) {
     let begun = Instant::now();
     let executions = Arc::new(AtomicUsize::new(0));
     let count = executions.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(move || {
-        count.fetch_add(1, Relaxed);
-        tiny_heap::fresh();
-        body();
+    builder.max_branches = 100_000;
+    with_turns(orders == Orders::All, || {
+        builder.check(move || {
+            count.fetch_add(1, Relaxed);
+            tiny_heap::fresh();
+            body();
+        });
     });
     println!("{}: {executions:?} executions in {:?}", test(), begun.elapsed());
 }
@@ -121,6 +150,7 @@ fn every_mutation_has_a_model() {
         include_str!("cell_lock.rs"),
         include_str!("collections.rs"),
         include_str!("content.rs"),
+        include_str!("dropper.rs"),
         include_str!("edge.rs"),
         include_str!("ephemerons.rs"),
         include_str!("finalizers.rs"),
@@ -129,6 +159,7 @@ fn every_mutation_has_a_model() {
         include_str!("newborn.rs"),
         include_str!("pins.rs"),
         include_str!("root_word.rs"),
+        include_str!("slices.rs"),
         include_str!("threads.rs"),
         include_str!("waiting.rs"),
         include_str!("weak.rs"),

@@ -1,6 +1,6 @@
 //! L2: going from 0 to 1, filtering, and the root scan.
 
-use super::{free, object, verify};
+use super::{free, object, verify_all_orders};
 use crate::{
     heap::header::{Filtered, Object},
     sync::Mutation,
@@ -59,7 +59,7 @@ impl Lists {
 /// set, logged nothing, and loses the entry.
 #[test]
 fn a_root_keeps_an_entry() {
-    verify(3, &[Mutation::ScanClearsBlindly, Mutation::UpLooksFirst], || {
+    verify_all_orders(3, &[Mutation::ScanClearsBlindly, Mutation::UpLooksFirst], || {
         let target = object(1);
         let lists = Arc::new(Lists::default());
         // Logged, and its only handle dropped: the entry is stale.
@@ -88,7 +88,7 @@ fn filtering_beside_clones_and_drops() {
     let drop_handle = |target: Object| _ = unsafe { target.roots() }.down();
     for clone_first in [false, true] {
         let mutations: &[Mutation] = if clone_first { &[Mutation::FilterWithoutRetry] } else { &[] };
-        verify(3, mutations, move || {
+        verify_all_orders(3, mutations, move || {
             let target = object(1);
             let lists = Arc::new(Lists::default());
             lists.candidates.lock().unwrap().push(target);
@@ -118,7 +118,7 @@ fn filtering_beside_clones_and_drops() {
 /// Breaks if filtering sets the bit without compare-and-swap: two threads would both believe that they had set it.
 #[test]
 fn one_log_entry_per_object() {
-    verify(3, &[Mutation::FilterWithoutCompare], || {
+    verify_all_orders(3, &[Mutation::FilterWithoutCompare], || {
         let target = object(2);
         let first = Arc::new(Lists::default());
         let second = Arc::new(Lists::default());
@@ -140,7 +140,7 @@ fn one_log_entry_per_object() {
 /// Breaks if counting down were relaxed.
 #[test]
 fn a_zero_orders_the_last_use() {
-    verify(3, &[Mutation::DownIsRelaxed, Mutation::FilterIsRelaxed], || {
+    verify_all_orders(3, &[Mutation::DownIsRelaxed, Mutation::FilterIsRelaxed], || {
         let target = object(1);
         let payload = Arc::new(loom::cell::UnsafeCell::new(0));
         let user = thread::spawn({

@@ -4,7 +4,12 @@ use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
     verify,
 };
-use crate::{Gc, sync::Mutation};
+use crate::{
+    Gc,
+    heap::{arena::PAGE_SIZE, os},
+    mutator::{Operation, record::Record},
+    sync::Mutation,
+};
 use loom::thread;
 
 /// What a thread made a root of survives, whether its entry is handed over by the thread, which ends, or on its behalf.
@@ -54,5 +59,32 @@ fn a_record_is_used_again() {
         cycle();
         assert!(is_allocated(object(&first)) && is_allocated(object(&second)));
         assert_ne!(object(&first), object(&second));
+    });
+}
+
+/// From now on threads that begin borrow the spare record.
+fn without_records_of_their_own() {
+    // The one that is free is taken, and what the threads allocate from is there.
+    ending_here(|| drop(Gc::new(0u8)));
+    drop(Operation::enter());
+    Record::keep_a_spare();
+    os::platform::refuse(size_of::<Record>().next_multiple_of(PAGE_SIZE));
+}
+
+/// What a thread makes a root of in the spare record survives, whether it or the collector hands its entry over.
+///
+/// Breaks if the record is handed over outside an operation when the thread gives it back: the collector, which does not wait for the thread, hands the same
+/// buffers over.
+#[test]
+fn a_root_from_the_spare_record_beside_a_cycle() {
+    verify(2, &[Mutation::ExitWithoutOperation], || {
+        without_records_of_their_own();
+        let maker = thread::spawn(|| Gc::new(1u8));
+        cycle();
+        let made = maker.join().unwrap();
+        assert!(is_allocated(object(&made)));
+        cycle();
+        assert!(is_allocated(object(&made)), "its entry is kept");
+        ending_here(|| ());
     });
 }

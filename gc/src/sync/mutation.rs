@@ -110,6 +110,8 @@ mutations! {
     // The cycle.
     /// S2 does not look into the threads' grey buffers.
     EndWithoutBuffers,
+    /// S2 does not ask whether a cell is being released in slices.
+    EndWhileReleasing,
     /// The pins that S2 waits for are those held at S1.
     PinsHeldAtS1,
     /// S2 does not wait for pins.
@@ -155,6 +157,8 @@ mutations! {
     SweepCountedLate,
     /// The collector does not wait for sweeps of mutators.
     SweepWithoutWaiting,
+    /// The dropper looks whether anything waits in its span before it takes its lock.
+    FinishLooksFirst,
     // Between S2 and the sweep.
     /// Mutators sweep as soon as S2 is over.
     SweepEarly,

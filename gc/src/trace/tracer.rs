@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Steps, a handle or an element of a container each, that one slice of an operation may take.
-pub(crate) const SLICE: usize = 1024;
+pub(crate) const SLICE: usize = if cfg!(graphgc_loom) { 8 } else { 1024 };
 
 /// Visits the handles of a value on behalf of the collector. Only ever handed to [`Trace::trace`].
 pub struct Tracer<'a> {

@@ -13,7 +13,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf, new_id};
-use graphgc::{Gc, GcCell, GcOnceCell};
+use graphgc::{Gc, GcCell, GcOnceCell, Weak};
 
 /// Handles in an object that is traced in slices, and that an assist leaves to the worker.
 const HUGE: usize = 5000;
@@ -28,6 +28,11 @@ impl<F: Family> Birth<F> for Via {
             Via::From => Gc::from(value),
             Via::Unsize => return F::known(T::any(Gc::new(value))),
         })
+    }
+
+    fn bear_knowing<T: Node<F>>(&self, make: impl FnOnce(&Weak<T>) -> T) -> Any<F> {
+        let new = T::any(Gc::new_cyclic(make));
+        if *self == Via::Unsize { F::known(new) } else { new }
     }
 
     fn bear_slice(&self, parts: Vec<Part<F>>) -> Any<F> {
@@ -89,6 +94,7 @@ impl<F: Family> Machine<F> {
                 let mortal = Mortal::new(id, self.pick_of(at), self.pick_of(many.1));
                 self.add(mortal, birth)
             }
+            Kind::Keeper => self.allocate_keeper(id, birth, at, many),
             Kind::Slice => self.allocate_slice(id, birth, at, many),
             Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),
             Kind::Huge => self.allocate_wide(id, birth, at, many, HUGE),

@@ -22,6 +22,7 @@ impl<F: Family> Machine<F> {
             EdgeRef::Large(cell) => self.change_edge(cell, id, place, index, change, new),
             EdgeRef::Aligned(cell) => self.change_edge(cell, id, place, index, change, new),
             EdgeRef::Mortal(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::Keeper(cell) => self.change_edge(cell, id, place, index, change, new),
             EdgeRef::Always(cell) => self.change_always(cell, id, change, new),
         }
     }

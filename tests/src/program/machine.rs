@@ -8,10 +8,11 @@ use super::{
     model::Access,
     node::{Any, Family, Mixed, Node, Part, Untraced, User, View},
     op::{At, Guard, Kind, Many, Op, Via},
+    weak::Remembered,
     witness::Witness,
 };
 use crate::payload::{Leaf, new_id};
-use graphgc::{Gc, GcCell};
+use graphgc::{Gc, GcCell, Weak};
 use std::{mem, sync::Arc};
 
 /// Roots that a program holds at most.
@@ -21,6 +22,8 @@ const MOST_ROOTS: usize = 48;
 pub struct Machine<F: Family> {
     /// Handles on the stack.
     pub roots: Vec<Any<F>>,
+    /// Weak handles on the stack.
+    pub weak: Vec<Remembered<F>>,
     /// Cells outside the heap, which threads share.
     pub hub: Option<Arc<User<F>>>,
     /// A load for the collector.
@@ -38,6 +41,8 @@ pub(super) trait Birth<F: Family> {
     type Held;
     /// Moves it.
     fn bear<T: Node<F>>(&self, value: T) -> Self::Held;
+    /// Moves a value that knows itself.
+    fn bear_knowing<T: Node<F>>(&self, make: impl FnOnce(&Weak<T>) -> T) -> Self::Held;
     /// Moves the elements of a slice.
     fn bear_slice(&self, parts: Vec<Part<F>>) -> Self::Held;
 }
@@ -46,6 +51,8 @@ pub(super) trait Birth<F: Family> {
 pub struct Outside<'a, F: Family> {
     /// Handles on the stack.
     pub roots: &'a [Any<F>],
+    /// Weak handles on the stack.
+    pub weak: &'a [Remembered<F>],
     /// Cells outside the heap.
     pub hub: Option<&'a User<F>>,
     /// The load of the collector.
@@ -95,7 +102,7 @@ pub(super) fn ids<F: Family>(handles: &[Any<F>]) -> Vec<u32> {
 impl<F: Family> Machine<F> {
     /// A program that holds these handles.
     pub fn new(roots: Vec<Any<F>>, hub: Arc<User<F>>, witness: F::Witness) -> Self {
-        Machine { roots, hub: Some(hub), ballast: None, witness, pins: 0, received: 0 }
+        Machine { roots, weak: Vec::new(), hub: Some(hub), ballast: None, witness, pins: 0, received: 0 }
     }
 
     /// Runs one operation.
@@ -132,6 +139,7 @@ impl<F: Family> Machine<F> {
             Op::ClearSkipped(at) => self.clear_skipped(at),
             Op::Leak(at, number, guard) => self.leak(at, number, guard),
             Op::Panic(place, many) => self.panic(place, many),
+            Op::Weak(op) => self.execute_weak(op),
             Op::Collect => self.collect(),
             Op::Pin(_) | Op::Pinned(_) => unreachable!("run in a scope"),
         }
@@ -148,7 +156,8 @@ impl<F: Family> Machine<F> {
 
     /// Collects and compares.
     pub fn collect(&mut self) {
-        let held = Outside { roots: &self.roots, hub: self.hub.as_deref(), ballast: self.ballast.as_deref() };
+        let (hub, ballast) = (self.hub.as_deref(), self.ballast.as_deref());
+        let held = Outside { roots: &self.roots, weak: &self.weak, hub, ballast };
         self.witness.collect(held, self.pins > 0);
     }
 

@@ -11,6 +11,8 @@
 //! Some objects have finalizers ([`mortal`]), and of these some save others from going: each must be finalized once, all that it finds and saves must be whole, and when nothing
 //! is saved any more all must be gone.
 //!
+//! Some objects hold others weakly, or values only as long as their keys live ([`weak`]): what an upgrade gives must be there, and what is there must be given.
+//!
 //! Parts of a program run in pinned scopes ([`Op::Pin`]), which hold objects that nothing counts, and whose every object must stay the one it was.
 //!
 //! In some programs a further thread asks for one cycle after the other, so that the collector works all the time while the program changes
@@ -27,6 +29,7 @@ pub mod node;
 pub mod op;
 pub mod shrink;
 pub mod threads;
+pub mod weak;
 pub mod witness;
 
 mod allocate;
@@ -153,6 +156,7 @@ fn run_with_model(program: &[Op], loaded: bool) {
     machine.run(program);
     machine.collect();
     machine.roots.clear();
+    machine.weak.clear();
     machine.hub = None;
     machine.ballast = None;
     machine.witness.loaded(0, Vec::new());

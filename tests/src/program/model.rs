@@ -8,11 +8,12 @@ use super::{
     node::{Any, Local, View, has_leaf},
     op::{Guard, Kind},
     settle,
+    weak::Weakly,
     witness::{Plant, Witness},
 };
 use crate::payload::{corrupt_drops, drops_of, new_id};
 use graphgc::{Outcome, collect, stats};
-use std::mem;
+use std::{collections::HashSet, mem};
 
 /// Whether the handles in a place are found by tracing, and who may still get at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +40,8 @@ struct Place {
 struct Modelled {
     kind: Kind,
     places: Vec<Place>,
+    /// What a keeper has.
+    weakly: Option<Box<Weakly>>,
     /// Lies outside the heap: exists until the program ends, and is not counted.
     outside: bool,
 }
@@ -57,6 +60,8 @@ pub struct Model {
     held: Vec<u32>,
     /// Objects whose handles have been forgotten.
     forgotten: Vec<u32>,
+    /// Objects that have a link for weak handles.
+    downgraded: HashSet<u32>,
     /// Objects that the statistics counted before we began.
     base: u64,
     plant: Option<Plant>,
@@ -77,6 +82,7 @@ impl Model {
             weight: 0,
             held: Vec::new(),
             forgotten: Vec::new(),
+            downgraded: HashSet::new(),
             base: stats().live_objects,
             plant,
             collections: 0,
@@ -118,29 +124,51 @@ impl Model {
         self.ids.iter().map(|id| (*id, self.get(*id)))
     }
 
-    /// Whether each object, by its index, is reached from the roots or from what an existing object holds untraced.
-    fn reached(&self, roots: &[Any<Local>]) -> Vec<bool> {
+    fn exists(&self, id: u32) -> bool {
+        self.objects[self.index(id)].is_some()
+    }
+
+    /// What the program holds.
+    fn roots<'a>(&'a self, roots: &'a [Any<Local>]) -> impl Iterator<Item = u32> + 'a {
+        let others = self.forgotten.iter().chain(&self.held).chain(&self.hub).chain(&self.far);
+        roots.iter().map(Any::check).chain(others.copied())
+    }
+
+    /// What existing objects hold untraced.
+    fn untraced(&self) -> impl Iterator<Item = u32> {
+        let places = self.iter().flat_map(|(_, object)| &object.places);
+        places.filter(|place| place.access.is_untraced()).flat_map(|place| place.content.iter().copied())
+    }
+
+    /// Whether each object, by its index, is reached from these. A value is if its key and its keeper are.
+    fn reached(&self, roots: impl Iterator<Item = u32>) -> Vec<bool> {
         let mut reached = vec![false; self.objects.len()];
-        let mut grey: Vec<u32> = roots.iter().map(Any::check).collect();
-        grey.extend(self.forgotten.iter().chain(&self.held).chain(&self.hub).chain(&self.far));
-        for (_, object) in self.iter() {
-            let untraced = object.places.iter().filter(|place| place.access.is_untraced());
-            grey.extend(untraced.flat_map(|place| place.content.iter()));
-        }
-        while let Some(id) = grey.pop() {
-            let index = self.index(id);
-            if !mem::replace(&mut reached[index], true) {
-                grey.extend(self.get(id).places.iter().flat_map(|place| place.content.iter()));
+        let mut keepers = Vec::new();
+        let mut grey: Vec<u32> = roots.collect();
+        loop {
+            while let Some(id) = grey.pop() {
+                let index = self.index(id);
+                if !mem::replace(&mut reached[index], true) {
+                    let object = self.get(id);
+                    grey.extend(object.places.iter().flat_map(|place| place.content.iter()));
+                    keepers.extend(object.weakly.as_deref());
+                }
+            }
+            let ties = keepers.iter().flat_map(|keeper| keeper.ties());
+            let is_reached = |id: u32| reached[self.index(id)];
+            let counts = |key: u32| is_reached(key) || self.plant == Some(Plant::KeepsValues);
+            grey.extend(ties.filter(|(key, value)| counts(*key) && !is_reached(*value)).map(|(_, value)| value));
+            if grey.is_empty() {
+                return reached;
             }
         }
-        reached
     }
 
     /// What is unreachable goes from the model, and is returned.
     fn predict(&mut self, roots: &[Any<Local>]) -> Vec<(u32, Kind)> {
         let mut dead = Vec::new();
         loop {
-            let reached = self.reached(roots);
+            let reached = self.reached(self.roots(roots).chain(self.untraced()));
             let is_reached = |id: &u32| reached[(*id - self.first) as usize];
             let (kept, removed): (Vec<_>, Vec<_>) = mem::take(&mut self.ids).into_iter().partition(is_reached);
             self.ids = kept;
@@ -154,8 +182,9 @@ impl Model {
         }
     }
 
-    /// What can be read of the real objects is what the model says. Returns nothing that keeps them alive.
-    fn compare_contents(&self, held: &Outside<'_, Local>) {
+    /// What can be read of the real objects is what the model says, and if the heap has settled what they have weakly, too. Returns nothing that
+    /// keeps them alive.
+    fn compare_contents(&self, held: &Outside<'_, Local>, settled: bool) {
         let mut seen = vec![false; self.objects.len()];
         let mut grey = held.roots.to_vec();
         grey.extend(held.ballast.into_iter().flat_map(|ballast| ballast.objects().cloned()));
@@ -163,6 +192,9 @@ impl Model {
             let id = view.check();
             if mem::replace(&mut seen[self.index(id)], true) {
                 return;
+            }
+            if let (View::Keeper(keeper), Some(weakly), true) = (view, &self.get(id).weakly, settled) {
+                keeper.compare_with(weakly, |id| self.exists(id));
             }
             for (number, place) in self.get(id).places.iter().enumerate() {
                 match view.read(number) {
@@ -182,7 +214,13 @@ impl Model {
         }
     }
 
-    fn compare_drops(&self, dead: Vec<(u32, Kind)>) {
+    /// The most objects there may be that the program does not know of: links and what weak maps consist of. None if nothing is weak.
+    fn most_unknown(&self, held: &Outside<'_, Local>) -> usize {
+        let links = self.downgraded.iter().filter(|id| self.exists(**id)).count() + held.weak.len();
+        links + self.iter().filter_map(|(_, object)| object.weakly.as_ref()).map(|it| it.weight()).sum::<usize>()
+    }
+
+    fn compare_drops(&self, dead: Vec<(u32, Kind)>, most_unknown: usize) {
         for (id, kind) in dead {
             if has_leaf(kind) {
                 assert_eq!(drops_of(id), 1, "object {id} ({kind:?}) is unreachable: times dropped");
@@ -198,8 +236,13 @@ impl Model {
         let violations = graphgc::verify();
         assert!(violations.is_empty(), "{violations:?}");
         let expected = self.iter().filter(|(_, object)| !object.outside).count();
-        let exist = stats().live_objects - self.base - self.weight;
-        assert_eq!(exist, expected as u64, "objects that exist, and those of the model");
+        let exist = || stats().live_objects - self.base - self.weight;
+        if exist() > expected as u64 {
+            // Links go one cycle after their objects.
+            settle();
+        }
+        let (least, most) = (expected as u64, (expected + most_unknown) as u64);
+        assert!((least..=most).contains(&exist()), "objects that exist: {}, {least} to {most} in the model", exist());
     }
 }
 
@@ -215,7 +258,8 @@ impl Witness<Local> for Model {
             content: view.read(number).expect("a new value is open").model(),
             access: if kind == Kind::User && number >= 3 { Access::Skipped } else { Access::Open },
         };
-        let object = Modelled { kind, places: (0..view.places()).map(place).collect(), outside };
+        let weakly = matches!(view, View::Keeper(_)).then(Box::default);
+        let object = Modelled { kind, places: (0..view.places()).map(place).collect(), weakly, outside };
         if outside {
             self.hub = Some(id);
         }
@@ -233,6 +277,21 @@ impl Witness<Local> for Model {
         let object = self.get(id);
         let expected = object.places[place].content.nth(index).copied();
         assert_eq!(found, expected, "edge {index} of place {place} of object {id} ({:?})", object.kind);
+    }
+
+    fn weakly<R>(&mut self, id: u32, change: impl FnOnce(&mut Weakly) -> R) -> Option<R> {
+        let index = self.index(id);
+        let object = self.objects[index].as_mut().expect("a reachable object is in the model");
+        Some(change(object.weakly.as_mut().expect("a keeper")))
+    }
+
+    fn downgraded(&mut self, id: u32) {
+        self.downgraded.insert(id);
+    }
+
+    fn gone(&self, id: u32, roots: &[Any<Local>]) {
+        let is_gone = !self.exists(id) || !self.reached(self.roots(roots))[self.index(id)];
+        assert!(is_gone, "object {id} is reachable, but not upgraded");
     }
 
     fn access(&self, id: u32, place: usize) -> Access {
@@ -261,13 +320,16 @@ impl Witness<Local> for Model {
         if self.plant == Some(Plant::CrashesOnLarge) && self.iter().any(|(_, object)| object.kind == Kind::Large) {
             std::process::abort();
         }
-        self.compare_contents(&held);
+        self.compare_contents(&held, false);
         if pinned {
             return assert_eq!(collect().outcome, Outcome::Requested, "under a pin");
         }
         self.collections += 1;
         let dead = self.predict(held.roots);
         settle();
-        self.compare_drops(dead);
+        self.downgraded = mem::take(&mut self.downgraded).into_iter().filter(|id| self.exists(*id)).collect();
+        self.compare_drops(dead, self.most_unknown(&held));
+        held.weak.iter().for_each(|weak| weak.compare(self.exists(weak.id)));
+        self.compare_contents(&held, true);
     }
 }

@@ -8,6 +8,7 @@ use super::{
     mortal::Mortal,
     op::Kind,
     threads::Ledger,
+    weak::Keeper,
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
@@ -57,7 +58,7 @@ impl Family for Local {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide)
+        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper)
     }
 }
 
@@ -78,7 +79,7 @@ impl Family for Shared {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide)
+        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper)
     }
 }
 
@@ -100,6 +101,7 @@ pub enum Any<F: Family> {
     Bomb(Gc<Bomb<F>>),
     Wide(Gc<Wide<F>>),
     Mortal(Gc<Mortal<F>>),
+    Keeper(Gc<Keeper<F>>),
     Slice(Gc<[Part<F>]>),
     /// An object of one of the types above, known by a trait.
     Dyn(Gc<F::Dyn>),
@@ -264,6 +266,7 @@ pub enum View<'a, F: Family> {
     Bomb(&'a Bomb<F>),
     Wide(&'a Wide<F>),
     Mortal(&'a Mortal<F>),
+    Keeper(&'a Keeper<F>),
     Slice(&'a [Part<F>]),
 }
 
@@ -280,6 +283,7 @@ pub enum Pinned<'g, F: Family> {
     Bomb(graphgc::Local<'g, Bomb<F>>),
     Wide(graphgc::Local<'g, Wide<F>>),
     Mortal(graphgc::Local<'g, Mortal<F>>),
+    Keeper(graphgc::Local<'g, Keeper<F>>),
     Slice(graphgc::Local<'g, [Part<F>]>),
     Dyn(graphgc::Local<'g, F::Dyn>),
 }
@@ -300,6 +304,7 @@ pub enum EdgeRef<'a, F: Family> {
     Large(&'a EdgeCell<Large<F>>),
     Aligned(&'a EdgeCell<Aligned<F>>),
     Mortal(&'a EdgeCell<Mortal<F>>),
+    Keeper(&'a EdgeCell<Keeper<F>>),
     /// Never empty.
     Always(&'a GcCell<Gc<Plain<F>>>),
 }
@@ -398,7 +403,7 @@ macro_rules! nodes {
     };
 }
 
-nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal);
+nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper);
 
 #[track_caller]
 fn same(one: u32, other: u32) -> u32 {
@@ -479,6 +484,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Bomb(it) => it.leaf.check(),
             View::Wide(it) => it.canary.check(),
             View::Mortal(it) => it.check(),
+            View::Keeper(it) => it.leaf.check(),
             View::Slice(it) => {
                 let id = it[0].leaf.as_ref().expect("the first part has the leaf").check();
                 it.iter().fold(id, |id, part| same(id, part.canary.check()))
@@ -499,6 +505,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Bomb(_) => Kind::Bomb,
             View::Wide(_) => Kind::Wide,
             View::Mortal(_) => Kind::Mortal,
+            View::Keeper(_) => Kind::Keeper,
             View::Slice(_) => Kind::Slice,
         }
     }
@@ -511,6 +518,7 @@ impl<'a, F: Family> View<'a, F> {
             View::User(_) => 6,
             View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
             View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) | View::Mortal(_) => 2,
+            View::Keeper(_) => 1,
         }
     }
 
@@ -548,6 +556,7 @@ impl<'a, F: Family> View<'a, F> {
             (View::Wide(it), _) => slot(&it.cells),
             (View::Mortal(it), 0) => grasp.cell(&it.next),
             (View::Mortal(it), _) => grasp.cell(&it.other),
+            (View::Keeper(it), _) => grasp.cell(&it.next),
             (View::Slice(it), 0) => it[index % it.len()].fixed.as_ref().map(|any| grasp.any(any)),
             (View::Slice(it), _) => grasp.cell(&it[index % it.len()].next),
         })
@@ -609,6 +618,7 @@ impl<'a, F: Family> View<'a, F> {
                 0 => (0, 0, EdgeRef::Mortal(&it.next)),
                 _ => (1, 0, EdgeRef::Mortal(&it.other)),
             },
+            View::Keeper(it) => (0, 0, EdgeRef::Keeper(&it.next)),
             View::Slice(it) => {
                 let index = usize::from(number) % it.len();
                 (1, index, EdgeRef::Plain(&it[index].next))
@@ -628,7 +638,7 @@ impl<'a, F: Family> View<'a, F> {
 
 /// Whether the drop of such an object is counted.
 pub fn has_leaf(kind: Kind) -> bool {
-    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice | Kind::Mortal)
+    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice | Kind::Mortal | Kind::Keeper)
 }
 
 #[cfg(test)]
@@ -646,6 +656,7 @@ mod tests {
         assert!(matches!(facts_of::<Large<F>>().drop, DropKind::User));
         assert!(matches!(facts_of::<Aligned<F>>().drop, DropKind::User));
         assert!(matches!(facts_of::<Bomb<F>>().drop, DropKind::User));
+        assert!(matches!(facts_of::<Keeper<F>>().drop, DropKind::User));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum Kind {
     Huge,
     /// Has a finalizer, which may save others.
     Mortal,
+    /// Holds others weakly, and values as long as their keys live.
+    Keeper,
     /// A slice: no size of its own, only a length.
     Slice,
 }
@@ -172,6 +174,42 @@ pub enum Panics {
     OnStack,
 }
 
+/// What a keeper has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
+pub enum Field {
+    /// The weak handle to itself.
+    Me,
+    /// A weak handle that never changes.
+    Fixed,
+    /// A cell with a weak handle.
+    Cell,
+    /// A cell with a weak handle or none.
+    Maybe,
+    /// A list of weak handles, in a lock-type cell.
+    List,
+    /// A list of ephemerons, in a lock-type cell.
+    Tied,
+    /// A weak map.
+    Map,
+}
+
+/// Operations with what keeps nothing alive. A field of a keeper that cannot do it does nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
+pub enum WeakOp {
+    /// The stack gets a weak handle to what is found.
+    Downgrade(At),
+    /// A weak handle on the stack is upgraded; what it gives becomes a root.
+    Upgrade(u8),
+    /// A weak handle on the stack is dropped.
+    Drop(u8),
+    /// One of those in a keeper is upgraded, or a value is asked for; what that gives becomes a root.
+    Follow(At, Field, u8),
+    /// A keeper gets a weak handle to what is found second, or a value for that as the key.
+    Put(At, Field, At, u8),
+    /// A keeper loses one.
+    Clear(At, Field),
+}
+
 /// Which guard is forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
 pub enum Guard {
@@ -214,6 +252,8 @@ pub enum PinnedOp {
     Edge(At, u8, PinnedChange, At),
     /// The same in a vector of cells, opened for writing or reading.
     Cells(At, bool, u8, PinnedChange, At),
+    /// What is in a keeper's cell is upgraded, and held, and goes into another's.
+    Weak(At, At),
     /// What the scope holds becomes a root.
     Keep(u8),
     /// The scope lasts until a cycle has ended, or for some time.
@@ -267,6 +307,8 @@ pub enum Op {
     Pin(u8),
     /// An operation in a pinned scope.
     Pinned(PinnedOp),
+    /// An operation with what keeps nothing alive.
+    Weak(WeakOp),
     /// A collection, and a comparison where no other thread runs.
     Collect,
 }
@@ -276,8 +318,9 @@ impl<'a> Arbitrary<'a> for Kind {
         Ok(match u.int_in_range(0..=999u16)? {
             0..340 => Kind::Plain,
             340..400 => Kind::Mortal,
-            400..440 => Kind::Slice,
-            440..570 => Kind::Frees,
+            400..440 => Kind::Keeper,
+            440..480 => Kind::Slice,
+            480..570 => Kind::Frees,
             570..730 => Kind::Mixed,
             730..930 => Kind::User,
             930..942 => Kind::Large,
@@ -312,7 +355,8 @@ impl<'a> Arbitrary<'a> for PinnedOp {
             290..390 => of!(Take 1),
             390..490 => of!(Alloc 1 2 3 4 5),
             490..850 => of!(Edge 1 2 3 4),
-            850..900 => of!(Cells 1 2 3 4 5),
+            850..880 => of!(Cells 1 2 3 4 5),
+            880..900 => of!(Weak 1 2),
             900..965 => of!(Keep 1),
             965..975 => PinnedOp::Repin,
             _ => PinnedOp::Linger,
@@ -326,7 +370,7 @@ impl<'a> Arbitrary<'a> for Op {
             ($variant:ident $($field:tt)*) => { Op::$variant($(of!(@ $field)),*) };
             (@ $field:tt) => { u.arbitrary()? };
         }
-        Ok(match u.int_in_range(0..=14_999u16)? {
+        Ok(match u.int_in_range(0..=15_999u16)? {
             0..3000 => of!(New 1 2 3 4 5),
             3000..4300 => of!(Edge 1 2 3 4),
             4300..5700 => of!(Content 1 2 3 4 5 6),
@@ -348,6 +392,7 @@ impl<'a> Arbitrary<'a> for Op {
             9790..9990 => of!(DropFrom 1),
             9990..10_000 => Op::Collect,
             10_000..10_500 => of!(Pin 1),
+            10_500..11_500 => of!(Weak 1),
             _ => of!(Pinned 1),
         })
     }

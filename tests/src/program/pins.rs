@@ -11,7 +11,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::drops_of;
-use graphgc::{Gc, GcCell, Guard, Local, Outcome, collect, pin, stats};
+use graphgc::{Gc, GcCell, Guard, Local, Outcome, Weak, collect, pin, stats};
 use std::{
     sync::Arc,
     thread,
@@ -102,6 +102,11 @@ impl<'g, F: Family> Birth<F> for Under<'g> {
         let new =
             if tries { guard.try_alloc(value).unwrap_or_else(|error| panic!("{error}")) } else { guard.alloc(value) };
         T::pinned(new)
+    }
+
+    /// There is no way but by a handle.
+    fn bear_knowing<T: Node<F>>(&self, make: impl FnOnce(&Weak<T>) -> T) -> Pinned<'g, F> {
+        T::pinned(Gc::new_cyclic(make).local(self.0))
     }
 
     /// There is no way but by a handle.
@@ -201,6 +206,11 @@ impl<F: Family> Machine<F> {
                 let kept = scope.held.get(usize::from(number) % count).map(|held| held.object.to_any());
                 self.roots.extend(kept);
             }
+            PinnedOp::Weak(from, to) => {
+                let Some(from) = self.reach_of(from, scope) else { return };
+                let found = self.move_pinned(from, self.reach_of(to, scope), scope.guard);
+                found.into_iter().for_each(|object| scope.hold(object));
+            }
             PinnedOp::Linger => linger(),
             PinnedOp::Repin => unreachable!("ends the scope"),
         }
@@ -252,6 +262,7 @@ impl<F: Family> Machine<F> {
             EdgeRef::Large(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Aligned(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Mortal(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
+            EdgeRef::Keeper(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Always(cell) => self.change_pinned_full(cell, whose, change, new, scope),
         }
     }

@@ -4,7 +4,8 @@ use super::{
     content::Content,
     machine::Outside,
     model::Access,
-    node::{Family, View},
+    node::{Any, Family, View},
+    weak::Weakly,
 };
 
 /// Faults put in on purpose, to see that the oracle finds and shrinks them.
@@ -14,6 +15,8 @@ pub enum Plant {
     ForgetsForgotten,
     /// The ledger knows nothing of objects that hold others untraced.
     ForgetsHolders,
+    /// The model keeps values whose keys have gone.
+    KeepsValues,
     /// The process dies in a collection while a large object lives.
     CrashesOnLarge,
 }
@@ -24,6 +27,7 @@ impl Plant {
         match std::env::var("ORACLE_PLANT").ok()?.as_str() {
             "forgets-forgotten" => Some(Plant::ForgetsForgotten),
             "forgets-holders" => Some(Plant::ForgetsHolders),
+            "keeps-values" => Some(Plant::KeepsValues),
             "crashes-on-large" => Some(Plant::CrashesOnLarge),
             other => panic!("ORACLE_PLANT: no fault is called {other}"),
         }
@@ -40,6 +44,12 @@ pub trait Witness<F: Family> {
     fn note(&mut self, id: u32, place: usize, change: impl FnOnce(&mut Content<u32>));
     /// An edge has been followed.
     fn met(&self, id: u32, place: usize, index: usize, found: Option<u32>);
+    /// What a keeper has weakly is looked at or changed: the same with a model of it, if there is one.
+    fn weakly<R>(&mut self, id: u32, change: impl FnOnce(&mut Weakly) -> R) -> Option<R>;
+    /// There are weak handles to an object, or have been.
+    fn downgraded(&mut self, id: u32);
+    /// A weak handle to an object has given nothing, with these roots on the stack.
+    fn gone(&self, id: u32, roots: &[Any<F>]);
     /// Who can get at a place.
     fn access(&self, id: u32, place: usize) -> Access;
     /// That changes; what it was.

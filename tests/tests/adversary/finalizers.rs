@@ -54,7 +54,7 @@ fn rise(ghost: &Ghost) {
 }
 
 /// Collects until the finalizers are done, and what they have let go of is gone.
-fn finalize_all() {
+pub(crate) fn finalize_all() {
     loop {
         let before = stats().finalizers_run;
         settle();

@@ -1,8 +1,6 @@
 //! An attacker with safe code only. Each test says what the attacker hopes for; none of it may come true. Every attack runs on a quiet heap and again
 //! while another thread collects without end, and ends with a check of all canaries, of the drops of everything that it
 //! made, and of the heap itself (`graphgc_tests::sound`).
-//!
-//! Pins cannot be attacked yet: the crate has none that users could hold.
 
 mod drops;
 mod finalizers;
@@ -15,6 +13,7 @@ mod shapes;
 mod skips;
 mod smuggle;
 mod threads;
+mod weak;
 
 use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Trace};
 use graphgc_tests::{

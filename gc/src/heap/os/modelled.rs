@@ -2,7 +2,7 @@
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::CStr,
     ptr::NonNull,
 };
@@ -10,10 +10,17 @@ use std::{
 thread_local! {
     // Std's: loom runs all threads of a model on the one that checks it.
     static RESERVED: RefCell<Vec<(NonNull<u8>, Layout)>> = const { RefCell::new(Vec::new()) };
+    static REFUSED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// From now on, in this execution, commits of just so many bytes are refused.
+pub(crate) fn refuse(len: usize) {
+    REFUSED.set(len);
 }
 
 /// Frees what an earlier execution reserved.
 pub(crate) fn reset() {
+    refuse(0);
     for (start, layout) in RESERVED.take() {
         // SAFETY: allocated with this layout below; the execution that used it has ended.
         unsafe { dealloc(start.as_ptr(), layout) };
@@ -29,8 +36,8 @@ pub(super) fn reserve(size: usize, align: usize) -> Option<NonNull<u8>> {
     Some(start)
 }
 
-pub(super) fn commit(_: NonNull<u8>, _: usize) -> bool {
-    true
+pub(super) fn commit(_: NonNull<u8>, len: usize) -> bool {
+    len != REFUSED.get()
 }
 
 pub(super) unsafe fn discard(_: NonNull<u8>, _: usize) {}
