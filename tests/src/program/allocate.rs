@@ -1,6 +1,7 @@
 //! Allocating objects of every kind.
 
 use super::{
+    bundle::Bundle,
     content::{Content, Shape, WIDE},
     lock::Lockable,
     machine::{Birth, Machine, new_untraced, new_user},
@@ -88,6 +89,10 @@ impl<F: Family> Machine<F> {
             Kind::Mortal => {
                 let mortal = Mortal::new(id, self.pick_of(at), self.pick_of(many.1));
                 self.add(mortal, birth)
+            }
+            Kind::Bundle => {
+                let bundle = Bundle::new(id, self.pick_many_of(many), self.pick_many_of(Many(many.0 / 5, at)));
+                self.add(bundle, birth)
             }
             Kind::Slice => self.allocate_slice(id, birth, at, many),
             Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),

@@ -57,6 +57,8 @@ pub enum Kind {
     Mortal,
     /// A slice: no size of its own, only a length.
     Slice,
+    /// Collections of edges.
+    Bundle,
 }
 
 /// How an object is allocated.
@@ -253,6 +255,8 @@ pub enum Op {
     Nested(At, Layer, Change, Many),
     /// A vector of cells is changed.
     Cells(At, CellsChange, u8, At),
+    /// A collection of edges, the map if told so, is changed.
+    Bundle(At, bool, Change, Many),
     /// A cell that is written once gets what is found second, unless it is full; a collection comes in between if told so.
     Once(At, At, bool),
     /// Fields that are not traced are changed.
@@ -277,7 +281,8 @@ impl<'a> Arbitrary<'a> for Kind {
             0..340 => Kind::Plain,
             340..400 => Kind::Mortal,
             400..440 => Kind::Slice,
-            440..570 => Kind::Frees,
+            440..530 => Kind::Frees,
+            530..570 => Kind::Bundle,
             570..730 => Kind::Mixed,
             730..930 => Kind::User,
             930..942 => Kind::Large,
@@ -348,6 +353,7 @@ impl<'a> Arbitrary<'a> for Op {
             9790..9990 => of!(DropFrom 1),
             9990..10_000 => Op::Collect,
             10_000..10_500 => of!(Pin 1),
+            10_500..11_000 => of!(Bundle 1 2 3 4),
             _ => of!(Pinned 1),
         })
     }
