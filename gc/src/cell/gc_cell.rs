@@ -76,10 +76,12 @@ pub(crate) mod sealed {
 }
 use sealed::{OneWord, PinnedEdge, Sealed};
 
+#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Edge for Gc<T> {
     type Local<'g> = Local<'g, T>;
 }
 
+#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Edge for Option<Gc<T>> {
     type Local<'g> = Option<Local<'g, T>>;
 }

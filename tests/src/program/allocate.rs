@@ -1,6 +1,7 @@
 //! Allocating objects of every kind.
 
 use super::{
+    bundle::Bundle,
     content::{Content, Shape, WIDE},
     lock::Lockable,
     machine::{Birth, Machine, new_untraced, new_user},
@@ -95,6 +96,10 @@ impl<F: Family> Machine<F> {
                 self.add(mortal, birth)
             }
             Kind::Keeper => self.allocate_keeper(id, birth, at, many),
+            Kind::Bundle => {
+                let bundle = Bundle::new(id, self.pick_many_of(many), self.pick_many_of(Many(many.0 / 5, at)));
+                self.add(bundle, birth)
+            }
             Kind::Slice => self.allocate_slice(id, birth, at, many),
             Kind::Wide => self.allocate_wide(id, birth, at, many, WIDE),
             Kind::Huge => self.allocate_wide(id, birth, at, many, HUGE),

@@ -19,6 +19,7 @@
 //! the graph under it; some give the collector a load ([`ballast`]), so that cycles take longer. A program that fails, even by a crash, is shrunk by [`shrink`].
 
 pub mod ballast;
+mod bundle;
 pub mod content;
 pub mod grasp;
 pub mod lock;

@@ -1,7 +1,8 @@
 //! The objects of random programs, for one thread and for several: the two families differ in the cells that they use.
 
 use super::{
-    content::{Content, Element},
+    bundle::Bundle,
+    content::{Content, Element, KEYS},
     grasp::{Counted, Grasp},
     lock::{CellRef, Lockable},
     model::Model,
@@ -58,7 +59,7 @@ impl Family for Local {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper)
+        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle)
     }
 }
 
@@ -79,7 +80,7 @@ impl Family for Shared {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper)
+        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle)
     }
 }
 
@@ -102,6 +103,7 @@ pub enum Any<F: Family> {
     Wide(Gc<Wide<F>>),
     Mortal(Gc<Mortal<F>>),
     Keeper(Gc<Keeper<F>>),
+    Bundle(Gc<Bundle<F>>),
     Slice(Gc<[Part<F>]>),
     /// An object of one of the types above, known by a trait.
     Dyn(Gc<F::Dyn>),
@@ -267,6 +269,7 @@ pub enum View<'a, F: Family> {
     Wide(&'a Wide<F>),
     Mortal(&'a Mortal<F>),
     Keeper(&'a Keeper<F>),
+    Bundle(&'a Bundle<F>),
     Slice(&'a [Part<F>]),
 }
 
@@ -284,6 +287,7 @@ pub enum Pinned<'g, F: Family> {
     Wide(graphgc::Local<'g, Wide<F>>),
     Mortal(graphgc::Local<'g, Mortal<F>>),
     Keeper(graphgc::Local<'g, Keeper<F>>),
+    Bundle(graphgc::Local<'g, Bundle<F>>),
     Slice(graphgc::Local<'g, [Part<F>]>),
     Dyn(graphgc::Local<'g, F::Dyn>),
 }
@@ -403,7 +407,7 @@ macro_rules! nodes {
     };
 }
 
-nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper);
+nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle);
 
 #[track_caller]
 fn same(one: u32, other: u32) -> u32 {
@@ -485,6 +489,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Wide(it) => it.canary.check(),
             View::Mortal(it) => it.check(),
             View::Keeper(it) => it.leaf.check(),
+            View::Bundle(it) => it.canary.check(),
             View::Slice(it) => {
                 let id = it[0].leaf.as_ref().expect("the first part has the leaf").check();
                 it.iter().fold(id, |id, part| same(id, part.canary.check()))
@@ -506,6 +511,7 @@ impl<'a, F: Family> View<'a, F> {
             View::Wide(_) => Kind::Wide,
             View::Mortal(_) => Kind::Mortal,
             View::Keeper(_) => Kind::Keeper,
+            View::Bundle(_) => Kind::Bundle,
             View::Slice(_) => Kind::Slice,
         }
     }
@@ -517,8 +523,13 @@ impl<'a, F: Family> View<'a, F> {
             View::Mixed(_) => 5,
             View::User(_) => 6,
             View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
-            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) | View::Mortal(_) => 2,
             View::Keeper(_) => 1,
+            View::Large(_)
+            | View::LargePlain(_)
+            | View::Bomb(_)
+            | View::Slice(_)
+            | View::Mortal(_)
+            | View::Bundle(_) => 2,
         }
     }
 
@@ -557,6 +568,14 @@ impl<'a, F: Family> View<'a, F> {
             (View::Mortal(it), 0) => grasp.cell(&it.next),
             (View::Mortal(it), _) => grasp.cell(&it.other),
             (View::Keeper(it), _) => grasp.cell(&it.next),
+            (View::Bundle(it), 0) => {
+                let list = if wait { it.list.read() } else { it.list.try_read()? };
+                list.get(index % list.len().max(1)).map(|handle| grasp.handle(handle))
+            }
+            (View::Bundle(it), _) => {
+                let map = if wait { it.map.read() } else { it.map.try_read()? };
+                map.get(&((index % usize::from(KEYS)) as u8)).map(|handle| grasp.handle(handle))
+            }
             (View::Slice(it), 0) => it[index % it.len()].fixed.as_ref().map(|any| grasp.any(any)),
             (View::Slice(it), _) => grasp.cell(&it[index % it.len()].next),
         })
@@ -578,6 +597,7 @@ impl<'a, F: Family> View<'a, F> {
             (View::Wide(it), 2) => Some(slots(&it.cells)),
             (View::Slice(it), 0) => Some(Content::Slots(it.iter().map(|part| part.fixed.clone()).collect())),
             (View::Slice(it), _) => Some(Content::Slots(it.iter().map(|part| Counted.cell(&part.next)).collect())),
+            (View::Bundle(it), _) => it.read(place),
             _ => self.nth(place, 0, false, &Counted).map(Content::Option),
         }
     }
@@ -623,7 +643,7 @@ impl<'a, F: Family> View<'a, F> {
                 let index = usize::from(number) % it.len();
                 (1, index, EdgeRef::Plain(&it[index].next))
             }
-            View::Frees(_) | View::Mixed(_) => return None,
+            View::Frees(_) | View::Mixed(_) | View::Bundle(_) => return None,
         })
     }
 
@@ -651,6 +671,7 @@ mod tests {
         assert!(matches!(facts_of::<Plain<F>>().drop, DropKind::None));
         assert!(matches!(facts_of::<LargePlain<F>>().drop, DropKind::None));
         assert!(matches!(facts_of::<Frees<F>>().drop, DropKind::Frees));
+        assert!(matches!(facts_of::<Bundle<F>>().drop, DropKind::Frees));
         assert!(matches!(facts_of::<Mixed<F>>().drop, DropKind::User));
         assert!(matches!(facts_of::<User<F>>().drop, DropKind::User));
         assert!(matches!(facts_of::<Large<F>>().drop, DropKind::User));

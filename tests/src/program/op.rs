@@ -59,6 +59,8 @@ pub enum Kind {
     Keeper,
     /// A slice: no size of its own, only a length.
     Slice,
+    /// Collections of edges.
+    Bundle,
 }
 
 /// How an object is allocated.
@@ -293,6 +295,8 @@ pub enum Op {
     Nested(At, Layer, Change, Many),
     /// A vector of cells is changed.
     Cells(At, CellsChange, u8, At),
+    /// A collection of edges, the map if told so, is changed.
+    Bundle(At, bool, Change, Many),
     /// A cell that is written once gets what is found second, unless it is full; a collection comes in between if told so.
     Once(At, At, bool),
     /// Fields that are not traced are changed.
@@ -320,7 +324,8 @@ impl<'a> Arbitrary<'a> for Kind {
             340..400 => Kind::Mortal,
             400..440 => Kind::Keeper,
             440..480 => Kind::Slice,
-            480..570 => Kind::Frees,
+            480..530 => Kind::Frees,
+            530..570 => Kind::Bundle,
             570..730 => Kind::Mixed,
             730..930 => Kind::User,
             930..942 => Kind::Large,
@@ -393,6 +398,7 @@ impl<'a> Arbitrary<'a> for Op {
             9990..10_000 => Op::Collect,
             10_000..10_500 => of!(Pin 1),
             10_500..11_500 => of!(Weak 1),
+            11_500..12_000 => of!(Bundle 1 2 3 4),
             _ => of!(Pinned 1),
         })
     }

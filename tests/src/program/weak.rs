@@ -4,6 +4,7 @@
 //! settled collection the two are exact: an upgrade gives something just for what exists, and a value is there just if its key is.
 
 use super::{
+    bundle::Bundle,
     lock::Lockable,
     machine::{Birth, Machine},
     mortal::Mortal,
@@ -55,7 +56,7 @@ macro_rules! weak_handles {
     };
 }
 
-weak_handles!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper);
+weak_handles!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle);
 
 /// A weak handle, and who it was made for.
 #[derive(Clone, Trace)]

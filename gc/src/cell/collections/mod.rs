@@ -58,7 +58,9 @@ pub use {
 )]
 pub trait Element: Edge + Trace {}
 
+#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Element for Gc<T> {}
+#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Element for Option<Gc<T>> {}
 impl<T: Trace> Element for Weak<T> {}
 

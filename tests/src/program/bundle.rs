@@ -1,0 +1,271 @@
+//! Collections of edges that threads share. In the model they are a list and a map.
+//!
+//! Other threads may change them between any two steps, so that what names a place by its index happens only where there is one thread.
+
+use super::{
+    content::{Change, Content, KEYS, MOST_ELEMENTS},
+    machine::Machine,
+    node::{Any, Family, Node, Plain, User},
+    op::{At, Many},
+    witness::Witness,
+};
+use crate::payload::Canary;
+use graphgc::{Gc, GcMap, GcVec, Local, Trace, pin};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    mem,
+};
+
+/// Collections of edges.
+#[derive(Trace)]
+#[trace(bound = "F: Family")]
+pub struct Bundle<F: Family> {
+    pub(super) canary: Canary,
+    pub(super) list: GcVec<Gc<Plain<F>>>,
+    pub(super) map: GcMap<u8, Gc<User<F>>>,
+}
+
+impl<F: Family> Bundle<F> {
+    /// A bundle of these.
+    pub(super) fn new(id: u32, list: Vec<Gc<Plain<F>>>, users: Vec<Gc<User<F>>>) -> Self {
+        Bundle { canary: Canary::new(id), list: list.into(), map: (0..KEYS).zip(users).collect() }
+    }
+
+    /// All that is in the list or in the map, unless another thread is writing.
+    pub(super) fn read(&self, place: usize) -> Option<Content<Any<F>>> {
+        Some(if place == 0 {
+            Content::List(self.list.try_read()?.iter().cloned().map(Any::Plain).collect())
+        } else {
+            Content::Map(self.map.try_read()?.iter().map(|(key, user)| (*key, Any::User(user.clone()))).collect())
+        })
+    }
+}
+
+fn list(model: &mut Content<u32>) -> &mut Vec<u32> {
+    match model {
+        Content::List(list) => list,
+        _ => unreachable!("the model of a vector of edges"),
+    }
+}
+
+fn map(model: &mut Content<u32>) -> &mut HashMap<u8, u32> {
+    match model {
+        Content::Map(map) => map,
+        _ => unreachable!("the model of a map of edges"),
+    }
+}
+
+fn ids_of<F: Family, T: Node<F>>(edges: &[Gc<T>]) -> Vec<u32> {
+    edges.iter().map(|edge| edge.view().check()).collect()
+}
+
+/// Keeps those with an even id.
+fn stays(id: u32) -> bool {
+    id.is_multiple_of(2)
+}
+
+impl<F: Family> Machine<F> {
+    pub(super) fn change_bundle(&mut self, at: At, in_map: bool, change: Change, new: Many) {
+        let Some(bundle) = self.pick_of::<Bundle<F>>(at) else { return };
+        let id = bundle.canary.check();
+        if in_map {
+            let new = self.pick_many_of(new);
+            let out = self.change_edge_map(&bundle.map, id, change, new);
+            self.receive(out.into_iter().map(Any::User));
+        } else {
+            let new = self.pick_many_of(new);
+            let out = self.change_edge_list(&bundle.list, id, change, new);
+            self.receive(out.into_iter().map(Any::Plain));
+        }
+    }
+
+    /// The same to the model; what comes out of both is the same.
+    fn note_bundle<T: Node<F>>(
+        &mut self,
+        (id, place): (u32, usize),
+        out: &[Gc<T>],
+        change: impl FnOnce(&mut Content<u32>) -> Vec<u32>,
+    ) {
+        self.witness.note(id, place, |model| {
+            assert_eq!(ids_of(out), change(model), "what came out of place {place} of object {id}");
+        });
+    }
+
+    fn change_edge_list(
+        &mut self,
+        edges: &GcVec<Gc<Plain<F>>>,
+        id: u32,
+        change: Change,
+        new: Vec<Gc<Plain<F>>>,
+    ) -> Vec<Gc<Plain<F>>> {
+        let (new_ids, at) = (ids_of(&new), (id, 0));
+        let within = |index: u8| usize::from(index) % edges.len().max(1);
+        let some = F::ALONE && !edges.is_empty();
+        let mut out = Vec::new();
+        match change {
+            Change::Add => {
+                edges.extend(new);
+                while edges.len() > MOST_ELEMENTS {
+                    out.extend(edges.pop());
+                }
+                self.note_bundle(at, &out, |model| {
+                    let model = list(model);
+                    model.extend(new_ids);
+                    model.split_off(model.len().min(MOST_ELEMENTS)).into_iter().rev().collect()
+                });
+            }
+            Change::AddFirst => {
+                let guard = pin();
+                let one = new.into_iter().next();
+                if let Some(one) = one.filter(|_| edges.len() < MOST_ELEMENTS) {
+                    edges.push_local(one.local(&guard), &guard);
+                    edges.reverse();
+                    self.note_bundle(at, &out, |model| {
+                        list(model).push(new_ids[0]);
+                        list(model).reverse();
+                        Vec::new()
+                    });
+                }
+            }
+            Change::Pop => {
+                out.extend(edges.pop());
+                self.note_bundle(at, &out, |model| list(model).pop().into_iter().collect());
+            }
+            Change::PopFirst if some => {
+                out.push(edges.remove(0));
+                self.note_bundle(at, &out, |model| vec![list(model).remove(0)]);
+            }
+            Change::Remove(index) if some => {
+                let index = within(index);
+                out.push(edges.remove(index));
+                self.note_bundle(at, &out, |model| vec![list(model).remove(index)]);
+            }
+            Change::SwapRemove(index) if some => {
+                let index = within(index);
+                out.push(edges.swap_remove(index));
+                self.note_bundle(at, &out, |model| vec![list(model).swap_remove(index)]);
+            }
+            Change::Put(index) if some && !new.is_empty() => {
+                let (index, one) = (within(index), new.into_iter().next().expect("not empty"));
+                out.push(edges.replace(index, one));
+                self.note_bundle(at, &out, |model| vec![mem::replace(&mut list(model)[index], new_ids[0])]);
+            }
+            Change::Rotate(index) if some => {
+                let index = within(index);
+                edges.swap(0, index);
+                self.note_bundle(at, &out, |model| {
+                    list(model).swap(0, index);
+                    Vec::new()
+                });
+            }
+            Change::Drain(index) | Change::Split(index) if some => {
+                let index = within(index);
+                out.extend(edges.drain(index..));
+                self.note_bundle(at, &out, |model| list(model).split_off(index));
+            }
+            Change::Retain => {
+                edges.retain(|edge| stays(edge.view().check()));
+                self.note_bundle(at, &out, |model| {
+                    list(model).retain(|id| stays(*id));
+                    Vec::new()
+                });
+            }
+            Change::Reverse => {
+                edges.sort_by_key(|edge| Reverse(edge.view().check()));
+                self.note_bundle(at, &out, |model| {
+                    list(model).sort_by_key(|id| Reverse(*id));
+                    Vec::new()
+                });
+            }
+            Change::Clear => {
+                edges.clear();
+                self.note_bundle(at, &out, |model| {
+                    list(model).clear();
+                    Vec::new()
+                });
+            }
+            Change::Take | Change::Exchange => {
+                out.extend(edges.take());
+                self.note_bundle(at, &out, |model| mem::take(list(model)));
+            }
+            _ => {
+                let guard = pin();
+                let met: Vec<Gc<Plain<F>>> = edges.iter_pinned(&guard).map(Local::to_gc).collect();
+                self.note_bundle(at, &met, |model| list(model).clone());
+            }
+        }
+        out
+    }
+
+    fn change_edge_map(
+        &mut self,
+        edges: &GcMap<u8, Gc<User<F>>>,
+        id: u32,
+        change: Change,
+        new: Vec<Gc<User<F>>>,
+    ) -> Vec<Gc<User<F>>> {
+        let (new_ids, at) = (ids_of(&new), (id, 1));
+        let mut out = Vec::new();
+        match change {
+            Change::Add => {
+                let keys = || (0..KEYS).rev();
+                keys().zip(new).for_each(|(key, user)| out.extend(edges.insert(key, user)));
+                self.note_bundle(at, &out, |model| {
+                    keys().zip(new_ids).filter_map(|(key, id)| map(model).insert(key, id)).collect()
+                });
+            }
+            Change::AddFirst | Change::Refill(_) => {
+                let keys = || 0..KEYS;
+                let added = keys().zip(new).map(|(key, user)| edges.get_or_insert_with(key, || user));
+                out.extend(added);
+                self.note_bundle(at, &out, |model| {
+                    keys().zip(new_ids).map(|(key, id)| *map(model).entry(key).or_insert(id)).collect()
+                });
+            }
+            Change::Put(key) if !new.is_empty() => {
+                let (key, guard) = (key % KEYS, pin());
+                edges.store(key, new[0].local(&guard), &guard);
+                self.note_bundle(at, &out, |model| {
+                    map(model).insert(key, new_ids[0]);
+                    Vec::new()
+                });
+            }
+            Change::Remove(key) | Change::SwapRemove(key) | Change::Rotate(key) => {
+                out.extend(edges.remove(&(key % KEYS)));
+                self.note_bundle(at, &out, |model| map(model).remove(&(key % KEYS)).into_iter().collect());
+            }
+            Change::Drain(_) | Change::Take => {
+                let taken: BTreeMap<u8, Gc<User<F>>> = edges.drain().collect();
+                out.extend(taken.into_values());
+                self.note_bundle(at, &out, |model| {
+                    mem::take(map(model)).into_iter().collect::<BTreeMap<_, _>>().into_values().collect()
+                });
+            }
+            Change::Retain => {
+                edges.retain(|key, user| stays(u32::from(*key) + user.view().check()));
+                self.note_bundle(at, &out, |model| {
+                    map(model).retain(|key, id| stays(u32::from(*key) + *id));
+                    Vec::new()
+                });
+            }
+            Change::Clear => {
+                edges.clear();
+                self.note_bundle(at, &out, |model| {
+                    map(model).clear();
+                    Vec::new()
+                });
+            }
+            _ => {
+                let guard = pin();
+                let met: BTreeMap<u8, Gc<User<F>>> =
+                    edges.iter_pinned(&guard).map(|(key, user)| (key, user.to_gc())).collect();
+                let met: Vec<_> = met.into_values().collect();
+                self.note_bundle(at, &met, |model| {
+                    map(model).clone().into_iter().collect::<BTreeMap<_, _>>().into_values().collect()
+                });
+            }
+        }
+        out
+    }
+}
