@@ -336,7 +336,7 @@ impl Play<'_> {
         } else if let Some(target) = target {
             self.shade(target);
             if counted {
-                self.down(target);
+                self.down_claimed(target);
             }
         }
         self.state.marker = Marker::Inside { owner, mode, walked: walked + 1 };
@@ -360,7 +360,7 @@ impl Play<'_> {
         };
         if lock.nested_counted && claims {
             self.object(owner).lock.nested_counted = false;
-            self.down(target);
+            self.down_claimed(target);
         }
     }
 
@@ -477,7 +477,7 @@ impl Play<'_> {
     }
 
     /// Frees a dead object: claimed handles in it are forgotten, counted ones count down.
-    fn free(&mut self, id: Id) {
+    pub(crate) fn free(&mut self, id: Id) {
         let object = *self.object(id);
         let nested = self.nested(id) != Nested::Handle;
         let second_counted = if nested { object.lock.nested_counted } else { !object.lock.claimed };

@@ -104,6 +104,7 @@ impl Play<'_> {
                         .flatten()
                         .all(|id| has(id) && !self.has_guard(thread, id))
             }
+            Act::Clone(id) => has(id) && gets(Some(id)),
             Act::ClonePlain(owner) => self.reaches(thread, owner) && gets(self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
@@ -124,6 +125,7 @@ impl Play<'_> {
                 let target = self.edge(owner).target;
                 pinned && self.reaches_edge(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
             }
+            Act::Local(id) => pinned && has(id) && !own.locals.has(id),
             Act::Follow(owner) => {
                 let target = self.peek(owner).plain;
                 pinned && self.reaches(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
@@ -180,11 +182,12 @@ impl Play<'_> {
         }
         match act {
             Act::New(slot, fields) => self.new_object(thread, slot, fields),
+            Act::Clone(id) => self.clone_handle(thread, Some(id)),
             Act::ClonePlain(owner) => self.clone_handle(thread, self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 self.clone_handle(thread, self.peek(owner).lock.content[usize::from(index)]);
             }
-            Act::Drop(id) => self.give(thread, id).into_iter().for_each(|id| self.down(id)),
+            Act::Drop(id) => self.drop_handle(thread, id),
             Act::Get(owner) => self.get(thread, owner),
             Act::Set(owner, new) => self.set(thread, owner, new),
             Act::Take(owner) => self.take(thread, owner),
@@ -195,6 +198,10 @@ impl Play<'_> {
                 own.locals = Default::default();
             }
             Act::Load(owner) => self.local(thread, self.edge(owner).target),
+            Act::Local(id) => {
+                self.share(id);
+                self.local(thread, Some(id));
+            }
             Act::Follow(owner) => self.local(thread, self.peek(owner).plain),
             Act::Store(owner, new) => self.store(thread, owner, new),
             Act::ToGc(id) => {
@@ -204,7 +211,7 @@ impl Play<'_> {
             Act::Alloc(slot, plain) => {
                 self.born(slot, Object { plain: Some(plain), ..Object::default() });
                 self.give(thread, plain);
-                self.claim(plain, Rule::ShadeWhatNewClaims);
+                self.claim_for_newborn(thread, plain);
                 self.thread(thread).locals.add(slot);
             }
             Act::Read(owner) => self.object(owner).lock.readers.add(thread),
@@ -307,17 +314,25 @@ impl Play<'_> {
         let edge = Edge { target: fields.edge, counted: false };
         self.born(
             slot,
-            Object { count: 1, plain: fields.plain, skipped: fields.skipped, edge, lock, ..Object::default() },
+            Object {
+                count: 1,
+                unshared: true,
+                plain: fields.plain,
+                skipped: fields.skipped,
+                edge,
+                lock,
+                ..Object::default()
+            },
         );
         let claimed_content = fields.content.filter(|_| claims_lock);
         for id in [fields.plain, fields.edge, claimed_content].into_iter().flatten() {
             self.give(thread, id);
-            self.claim(id, Rule::ShadeWhatNewClaims);
+            self.claim_for_newborn(thread, id);
         }
         if let Some(id) = fields.skipped {
             self.give(thread, id);
             if !self.keeps(Rule::SkippedStaysCounted) {
-                self.claim(id, Rule::ShadeWhatNewClaims);
+                self.claim_for_newborn(thread, id);
             }
         }
         if let Some(id) = fields.content.filter(|_| !claims_lock) {
@@ -327,6 +342,23 @@ impl Play<'_> {
             self.state.buffers[usize::from(thread)].add(slot);
         }
         self.receive(thread, slot);
+    }
+
+    /// What a new object is made of is claimed; a newborn has nothing that leads to it but this handle, and was born in this phase.
+    fn claim_for_newborn(&mut self, thread: u8, id: Id) {
+        if !self.end_newborn(thread, id) {
+            self.claim(id, Rule::ShadeWhatNewClaims);
+        }
+    }
+
+    /// `Gc::drop`. The slot of a newborn is free at once, unless something is to be done with its value.
+    fn drop_handle(&mut self, thread: u8, id: Id) {
+        self.give(thread, id);
+        if !self.end_newborn(thread, id) {
+            self.down(id);
+        } else if self.peek(id).skipped.is_none() {
+            self.free(id);
+        }
     }
 
     fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
@@ -475,6 +507,7 @@ impl Play<'_> {
     }
 
     fn downgrade(&mut self, thread: u8, id: Id, slot: Id) {
+        self.share(id);
         if let Some(w) = self.peek(id).w {
             self.up_in_operation(thread, w);
             self.receive(thread, w);

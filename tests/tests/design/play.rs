@@ -107,8 +107,39 @@ impl Play<'_> {
             self.barrier(id);
         }
         if self.keeps(Rule::ClaimCountsDown) {
-            self.down(id);
+            self.down_claimed(id);
         }
+    }
+
+    /// Counts a handle down that is claimed from now on.
+    pub(crate) fn down_claimed(&mut self, id: Id) {
+        if self.keeps(Rule::ClaimEndsUnshared) {
+            self.object(id).unshared = false;
+        }
+        self.down(id);
+    }
+
+    /// There will be a way to `id` that nothing counts, or there may be.
+    pub(crate) fn share(&mut self, id: Id) {
+        if self.keeps(Rule::OtherWaysEndUnshared) {
+            self.object(id).unshared = false;
+        }
+    }
+
+    /// `thread` ends its only handle to a newborn and takes the entry back: the count, and whatever says that there is an entry, are as if
+    /// the object had never had a handle. False if it is no newborn, or its entry is not in the thread's own buffer any more.
+    pub(crate) fn end_newborn(&mut self, thread: u8, id: Id) -> bool {
+        let buffer = &mut self.state.buffers[usize::from(thread)];
+        let object = &mut self.state.objects[usize::from(id)];
+        let newborn = object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log;
+        let looks = self.weakened != Some(Rule::EndLooksForTheEntry);
+        if !newborn || looks && !buffer.has(id) {
+            return false;
+        }
+        buffer.remove(id);
+        object.count = 0;
+        object.unshared = false;
+        true
     }
 
     /// Something that is no pointer to `id` any more was a claimed one.

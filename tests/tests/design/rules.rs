@@ -7,8 +7,8 @@
 use super::{
     scenario::Scenario,
     scenarios::{
-        BIRTHS, CYCLE, EDGES, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, PINS, SLICES, STORES,
-        TRAP, WEAK, WINDOWS, WRITERS,
+        BIRTHS, CYCLE, EDGES, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, NEWBORNS, PINS, SLICES,
+        STORES, TRAP, WEAK, WINDOWS, WRITERS,
     },
 };
 
@@ -116,6 +116,15 @@ rules! {
     /// Every entry taken at S1 is processed before R. Weakened: R comes when it likes.
     EntriesTakenProcessedBeforeR,
 
+    // Newborns: their only handle ends without a count (`mutator::newborn`).
+
+    /// Who ends the only handle finds the entry in its own buffer. Weakened: it does not look.
+    EndLooksForTheEntry,
+    /// What has been claimed is unshared no more. Weakened: it may be.
+    ClaimEndsUnshared,
+    /// Nor is that to which a `Local` or a weak handle leads. Weakened: it may be.
+    OtherWaysEndUnshared,
+
     // Section 6: operations and stopping the world.
 
     /// No S1 or S2 while a thread is in an operation. Weakened: they do not wait.
@@ -218,6 +227,9 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::ScanClearsTheBit, &EDGES),
     (Rule::ScanComparesAndSwaps, &EDGES),
     (Rule::EntriesTakenProcessedBeforeR, &EDGES),
+    (Rule::EndLooksForTheEntry, &NEWBORNS),
+    (Rule::ClaimEndsUnshared, &NEWBORNS),
+    (Rule::OtherWaysEndUnshared, &NEWBORNS),
     (Rule::StopsWaitForOperations, &TRAP),
     (Rule::GetIsOneOperation, &EDGES),
     (Rule::UpgradeIsOneOperation, &WEAK),

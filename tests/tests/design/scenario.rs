@@ -52,6 +52,8 @@ pub(crate) struct Fields {
 pub(crate) enum Act {
     /// `Gc::new`.
     New(Id, Fields),
+    /// `Gc::clone` of a handle of one's own.
+    Clone(Id),
     /// `Gc::clone` of the handle in a plain field of this object.
     ClonePlain(Id),
     /// `Gc::clone` of a handle in the content of a cell that one reads.
@@ -67,6 +69,8 @@ pub(crate) enum Act {
     Unpin,
     /// Pinned load of the `GcCell` of this object.
     Load(Id),
+    /// `Gc::local` of a handle of one's own.
+    Local(Id),
     /// A `Local` to what a plain field of this object leads to.
     Follow(Id),
     /// Pinned store into the `GcCell` of the first, of a `Local` to the second.

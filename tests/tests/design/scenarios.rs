@@ -246,6 +246,35 @@ pub(crate) const BIRTHS: Scenario = Scenario {
     ..BLANK
 };
 
+/// A newborn is cloned, stored in an object that another thread takes it out of, led to by a pin, moved into a further newborn, and dropped.
+pub(crate) const NEWBORNS: Scenario = Scenario {
+    name: "newborns",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [
+        &[
+            New(1, NONE),
+            Clone(1),
+            Set(0, 1),
+            Pin,
+            Local(1),
+            Unpin,
+            New(2, Fields { plain: Some(1), ..NONE }),
+            Drop(1),
+            Drop(2),
+            Drop(0),
+        ],
+        &[Get(0), Take(0), Drop(1), Drop(0)],
+    ],
+    budgets: [4, 1],
+    filter: true,
+    ..BLANK
+};
+
 /// A guard is leaked and its cell moved into the heap.
 pub(crate) const LEAK: Scenario = Scenario {
     name: "leaked guard",
@@ -425,6 +454,7 @@ pub(crate) const ALL: &[&Scenario] = &[
     &CYCLE,
     &WINDOWS,
     &BIRTHS,
+    &NEWBORNS,
     &LEAK,
     &PINS,
     &STORES,

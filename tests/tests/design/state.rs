@@ -106,6 +106,8 @@ pub(crate) struct Object {
     pub(crate) swept: bool,
     pub(crate) count: u8,
     pub(crate) in_log: bool,
+    /// Counted handles are the only way to the object, and always have been.
+    pub(crate) unshared: bool,
     /// A traced handle in a plain field.
     pub(crate) plain: Option<Id>,
     /// A handle in a skipped field.
@@ -290,6 +292,7 @@ impl Object {
     fn word(&self) -> u64 {
         let mut word = Word::new();
         word.put(self.life as u8, 2).put(self.color as u8, 2).bit(self.swept).put(self.count, 4).bit(self.in_log);
+        word.bit(self.unshared);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
         let lock = &self.lock;
         word.put(lock.readers.0, 2).bit(lock.claimed).bit(lock.marker).id(lock.content[0]).id(lock.content[1]);
