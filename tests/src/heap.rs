@@ -1,6 +1,6 @@
 //! The heap is one for the process: tests that compare its numbers take turns.
 
-use graphgc::{Outcome, collect};
+use graphgc::{Gc, Outcome, Trace, collect, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Waits until no other test of the binary that asks for this too is running, and keeps it so. A test that failed meanwhile does no
@@ -13,4 +13,10 @@ pub fn alone() -> MutexGuard<'static, ()> {
 /// Collects until nothing more can go: also what hangs on handles in skipped fields, one after the other.
 pub fn settle() {
     while collect().outcome != Outcome::Settled {}
+}
+
+/// Makes an object that nothing leads to, and whose slot is not free before a sweep: it is no newborn whose handle ends without the collector.
+pub fn garbage<T: Trace>(value: T) {
+    let object = Gc::new(value);
+    _ = object.local(&pin());
 }

@@ -1,7 +1,10 @@
 //! Settings: by environment variables and by code, before the first use and after. Every test is a process of its own.
 
 use graphgc::{Config, ConfigError, Gc, collect, stats};
-use graphgc_tests::process::{alone, is_child, run_test_alone, threads, wait_until};
+use graphgc_tests::{
+    heap::garbage,
+    process::{alone, is_child, run_test_alone, threads, wait_until},
+};
 use std::time::Duration;
 
 /// Uses the collector in whatever way the child's variables say; run on its own it only shows that the defaults work.
@@ -103,7 +106,7 @@ fn install_reports_an_invalid_variable() {
 fn cycles_while_allocating(bytes: usize) -> u64 {
     let before = stats().cycles;
     for _ in 0..bytes / 1024 {
-        Gc::new([0u64; 126]);
+        garbage([0u64; 126]);
     }
     // One more, so that all that were asked for have run.
     collect();
@@ -150,7 +153,7 @@ fn memory_limit_makes_cycles_come_sooner() {
         || {
             let living: Vec<_> = (0..16 << 10).map(|number| Gc::new([number; 126])).collect();
             for _ in 0..100_000 {
-                Gc::new([0u64; 126]);
+                garbage([0u64; 126]);
                 assert!(stats().live_bytes < 64 << 20, "{:?}", stats());
             }
             assert!(living.iter().enumerate().all(|(number, it)| it[125] == number as u64));

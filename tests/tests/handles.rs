@@ -5,7 +5,7 @@ use graphgc::{
     GcRwLockReadGuard, GcRwLockWriteGuard, Outcome, Ref, RefMut, Trace, collect, stats,
 };
 use graphgc_tests::{
-    heap::{alone, settle},
+    heap::{alone, garbage, settle},
     payload::{Leaf, drops_of, new_id},
 };
 use std::{
@@ -161,7 +161,7 @@ fn contents_never_move() {
     let cell = GcCell::new(object.clone());
     for _ in 0..3 {
         for _ in 0..10_000 {
-            Gc::new([0u64; 100]);
+            garbage([0u64; 100]);
         }
         settle();
         assert_eq!(Gc::as_ptr(&object), address);

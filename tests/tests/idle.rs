@@ -1,7 +1,10 @@
 //! A program that does nothing with the collector costs nothing: no thread before the first use, and no waking without a cause.
 
 use graphgc::{Gc, GcCell, Trace, collect, stats};
-use graphgc_tests::process::{alone, mapped_memory, threads, wait_until};
+use graphgc_tests::{
+    heap::garbage,
+    process::{alone, mapped_memory, threads, wait_until},
+};
 use std::{thread, time::Duration};
 
 #[derive(Trace)]
@@ -40,11 +43,11 @@ fn process_that_never_allocates_starts_no_thread_and_maps_no_arena() {
 
 /// How often the collector's threads wake within two seconds in which the program does not use it.
 fn wakings_while_idle() -> u64 {
-    let garbage = Gc::new(Node(GcCell::new(None)));
-    garbage.0.set(Some(garbage.clone()));
-    drop(garbage);
+    let circle = Gc::new(Node(GcCell::new(None)));
+    circle.0.set(Some(circle.clone()));
+    drop(circle);
     for _ in 0..100_000 {
-        Gc::new(Node(GcCell::new(None)));
+        garbage(Node(GcCell::new(None)));
     }
     collect();
     let before = collector_sleeps();

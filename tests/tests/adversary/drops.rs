@@ -3,6 +3,7 @@
 use crate::{Node, check, check_all, node_with, ring};
 use graphgc::{Gc, GcCell, GcMutex, GcRefCell, Outcome, Trace, collect};
 use graphgc_tests::{
+    heap::garbage,
     panics::{panic_quietly, panics_quietly},
     payload::Leaf,
     process::{alone, is_child, run_test_alone},
@@ -266,7 +267,7 @@ fn deep_values_and_threads_with_small_stacks() {
             let alongside: Vec<_> = (0..20_000).map(|_| crate::node(prey)).collect();
             let innocent = || {
                 for _ in 0..20_000 {
-                    drop(Gc::new([0u64; 30]));
+                    garbage([0u64; 30]);
                 }
             };
             thread::scope(|scope| {

@@ -25,6 +25,8 @@
 //! The marker skips what is write-held and counted: it is rooted. What is write-held and claimed will be free when an operation ends, so it waits
 //! for that. Counted content (a collection in a cell that was opened) it claims as it does a cell's.
 
+#![allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
+
 mod edges;
 mod index;
 mod map;
@@ -58,9 +60,7 @@ pub use {
 )]
 pub trait Element: Edge + Trace {}
 
-#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Element for Gc<T> {}
-#[allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
 impl<T: ?Sized + Trace + OneWord> Element for Option<Gc<T>> {}
 impl<T: Trace> Element for Weak<T> {}
 
