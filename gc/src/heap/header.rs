@@ -111,7 +111,7 @@ impl RootWord {
     pub(crate) fn claimed(&self) {
         let mut seen = self.0.load(Ordering::Relaxed);
         debug_assert!(seen != AWAITS_DROP, "a handle to a dead object");
-        while seen & UNSHARED != 0 {
+        while seen & UNSHARED != 0 && !weakened(Mutation::ClaimedStaysUnshared) {
             match self.0.compare_exchange_weak(seen, (seen - ONE) & !UNSHARED, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
@@ -138,7 +138,7 @@ impl RootWord {
     /// former handles released.
     #[inline]
     pub(crate) fn is_newborn(&self) -> bool {
-        self.0.load(Ordering::Acquire) == NEWBORN
+        self.0.load(unless(Mutation::NewbornIsRelaxed, Ordering::Acquire)) == NEWBORN
     }
 
     /// Ends the only handle to a newborn, whose entry the caller has taken back, in one operation.

@@ -2,10 +2,10 @@
 
 use super::{
     tiny_heap::{address, cycle, ending_here, is_allocated, mutator, object},
-    verify,
+    verify, verify_all_orders,
 };
-use crate::{Gc, GcCell, Local, handle::pin, mutator::root_lists::ROOTS, sync::Mutation};
-use loom::thread;
+use crate::{Gc, GcCell, Local, handle::pin, heap::header::RootWord, mutator::root_lists::ROOTS, sync::Mutation};
+use loom::{cell::UnsafeCell, sync::Arc, thread};
 
 /// Whether each entry of the root log owns its object's bit.
 fn entries_own_their_bits() -> bool {
@@ -71,7 +71,33 @@ fn led_to_by_a_pin() {
     });
 }
 
-/// A clone that another thread drops, and one that it puts into an object, are seen by whoever ends the last handle.
+/// What another thread did through its handle happens before the thread with the last handle ends that, and uses the slot again.
+///
+/// Breaks if the look at the word acquires nothing: the other's reads may come after what is written into the slot.
+#[test]
+fn read_through_a_clone_before_the_end() {
+    verify_all_orders(3, &[Mutation::NewbornIsRelaxed, Mutation::DownIsRelaxed], || {
+        let word = Arc::new(RootWord::newborn());
+        let content = Arc::new(UnsafeCell::new(1u8));
+        word.up();
+        let other = thread::spawn({
+            let (word, content) = (word.clone(), content.clone());
+            move || {
+                // SAFETY: nobody writes while there are two handles.
+                content.with(|content| assert_eq!(unsafe { *content }, 1));
+                word.down();
+            }
+        });
+        if word.is_newborn() {
+            word.end_newborn();
+            // SAFETY: the only handle is ours.
+            content.with_mut(|content| unsafe { *content = 2 });
+        }
+        other.join().unwrap();
+    });
+}
+
+/// A clone that another thread puts into an object is seen by whoever ends the last handle.
 #[test]
 fn shared_with_a_thread() {
     verify(2, &[], || {
@@ -91,5 +117,26 @@ fn shared_with_a_thread() {
         let edge = ending_here(|| owner.get()).unwrap();
         assert!(address(&edge) == target && is_allocated(object(&edge)) && is_allocated(object(&next)));
         assert_ne!(address(&next), target);
+    });
+}
+
+/// A clone that another thread moves into a new object keeps the target when the last handle goes.
+///
+/// Breaks if the target is unshared still once that clone has been claimed: the slot is taken back with the last handle, and is the next object's.
+#[test]
+fn claimed_by_a_thread() {
+    verify_all_orders(2, &[Mutation::ClaimedStaysUnshared], || {
+        let (other, target, next) = ending_here(|| {
+            let handle = Gc::new(1u8);
+            let target = address(&handle);
+            let other = mutator({
+                let clone = handle.clone();
+                move || Gc::new((clone, 3u8))
+            });
+            drop(handle);
+            (other, target, Gc::new(2u8))
+        });
+        let owner = other.join().unwrap();
+        assert!(address(&owner.0) == target && address(&next) != target);
     });
 }

@@ -66,6 +66,10 @@ mutations! {
     ShareForgotten,
     /// The only handle to a newborn is ended without looking for the entry in the thread's own buffer.
     EndedWithoutEntry,
+    /// What has been claimed goes on as unshared.
+    ClaimedStaysUnshared,
+    /// Who ends the only handle to a newborn does not acquire what former handles released.
+    NewbornIsRelaxed,
     // The edge word.
     /// The word is compared and changed in two steps.
     ExchangeInTwoSteps,
