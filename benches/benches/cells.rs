@@ -54,6 +54,15 @@ fn edges(c: &mut Criterion) {
     group.finish();
 }
 
+fn weak_handles(c: &mut Criterion) {
+    let (ours, theirs) = (Gc::new(7u64), Arc::new(7u64));
+    let (weak, their_weak) = (Gc::downgrade(&ours), Arc::downgrade(&theirs));
+    let mut group = c.benchmark_group("upgrade a weak handle and drop");
+    group.bench_function("Gc", |b| b.iter(|| black_box(&weak).upgrade()));
+    group.bench_function("Arc", |b| b.iter(|| black_box(&their_weak).upgrade()));
+    group.finish();
+}
+
 fn locks(c: &mut Criterion) {
     let (ours, theirs) = (cells(1), RwLock::new(vec![Arc::new(7u64)]));
     let mut group = c.benchmark_group("lock for reading and writing");
@@ -101,5 +110,5 @@ fn collections(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, edges, locks, first_writes, collections);
+criterion_group!(benches, edges, weak_handles, locks, first_writes, collections);
 criterion_main!(benches);
