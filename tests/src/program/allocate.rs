@@ -97,7 +97,8 @@ impl<F: Family> Machine<F> {
             }
             Kind::Keeper => self.allocate_keeper(id, birth, at, many),
             Kind::Bundle => {
-                let bundle = Bundle::new(id, self.pick_many_of(many), self.pick_many_of(Many(many.0 / 5, at)));
+                let (users, set) = (self.pick_many_of(Many(many.0 / 5, at)), self.pick_many_of(Many(many.0 / 3, at)));
+                let bundle = Bundle::new(id, self.pick_many_of(many), users, set);
                 self.add(bundle, birth)
             }
             Kind::Slice => self.allocate_slice(id, birth, at, many),

@@ -1,19 +1,20 @@
-//! Collections of edges that threads share. In the model they are a list and a map.
+//! Collections of edges that threads share. In the model they are a list, a map and a set.
 //!
 //! Other threads may change them between any two steps, so that what names a place by its index happens only where there is one thread.
 
 use super::{
     content::{Change, Content, KEYS, MOST_ELEMENTS},
     machine::Machine,
-    node::{Any, Family, Node, Plain, User},
+    node::{Any, Family, Frees, Node, Plain, User},
     op::{At, Many},
     witness::Witness,
 };
 use crate::payload::Canary;
-use graphgc::{Gc, GcMap, GcVec, Local, Trace, pin};
+use graphgc::{Gc, GcMap, GcSet, GcVec, Local, Trace, pin};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{Hash, Hasher},
     mem,
 };
 
@@ -24,20 +25,41 @@ pub struct Bundle<F: Family> {
     pub(super) canary: Canary,
     pub(super) list: GcVec<Gc<Plain<F>>>,
     pub(super) map: GcMap<u8, Gc<User<F>>>,
+    pub(super) set: GcSet<Gc<Frees<F>>>,
+}
+
+impl<F: Family> PartialEq for Frees<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.view().check() == other.view().check()
+    }
+}
+
+impl<F: Family> Eq for Frees<F> {}
+
+impl<F: Family> Hash for Frees<F> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Some collide.
+        (self.view().check() / 2).hash(state);
+    }
 }
 
 impl<F: Family> Bundle<F> {
     /// A bundle of these.
-    pub(super) fn new(id: u32, list: Vec<Gc<Plain<F>>>, users: Vec<Gc<User<F>>>) -> Self {
-        Bundle { canary: Canary::new(id), list: list.into(), map: (0..KEYS).zip(users).collect() }
+    pub(super) fn new(id: u32, list: Vec<Gc<Plain<F>>>, users: Vec<Gc<User<F>>>, set: Vec<Gc<Frees<F>>>) -> Self {
+        Bundle {
+            canary: Canary::new(id),
+            list: list.into(),
+            map: (0..KEYS).zip(users).collect(),
+            set: set.into_iter().collect(),
+        }
     }
 
-    /// All that is in the list or in the map, unless another thread is writing.
+    /// All that is in one of the collections, unless another thread is writing.
     pub(super) fn read(&self, place: usize) -> Option<Content<Any<F>>> {
-        Some(if place == 0 {
-            Content::List(self.list.try_read()?.iter().cloned().map(Any::Plain).collect())
-        } else {
-            Content::Map(self.map.try_read()?.iter().map(|(key, user)| (*key, Any::User(user.clone()))).collect())
+        Some(match place {
+            0 => Content::List(self.list.try_read()?.iter().cloned().map(Any::Plain).collect()),
+            1 => Content::Map(self.map.try_read()?.iter().map(|(key, user)| (*key, Any::User(user.clone()))).collect()),
+            _ => Content::Set(self.set.try_read()?.iter().cloned().map(Any::Frees).collect()),
         })
     }
 }
@@ -56,6 +78,13 @@ fn map(model: &mut Content<u32>) -> &mut HashMap<u8, u32> {
     }
 }
 
+fn set(model: &mut Content<u32>) -> &mut BTreeSet<u32> {
+    match model {
+        Content::Set(set) => set,
+        _ => unreachable!("the model of a set of edges"),
+    }
+}
+
 fn ids_of<F: Family, T: Node<F>>(edges: &[Gc<T>]) -> Vec<u32> {
     edges.iter().map(|edge| edge.view().check()).collect()
 }
@@ -66,17 +95,25 @@ fn stays(id: u32) -> bool {
 }
 
 impl<F: Family> Machine<F> {
-    pub(super) fn change_bundle(&mut self, at: At, in_map: bool, change: Change, new: Many) {
+    pub(super) fn change_bundle(&mut self, at: At, place: u8, change: Change, new: Many) {
         let Some(bundle) = self.pick_of::<Bundle<F>>(at) else { return };
         let id = bundle.canary.check();
-        if in_map {
-            let new = self.pick_many_of(new);
-            let out = self.change_edge_map(&bundle.map, id, change, new);
-            self.receive(out.into_iter().map(Any::User));
-        } else {
-            let new = self.pick_many_of(new);
-            let out = self.change_edge_list(&bundle.list, id, change, new);
-            self.receive(out.into_iter().map(Any::Plain));
+        match place % 3 {
+            0 => {
+                let new = self.pick_many_of(new);
+                let out = self.change_edge_list(&bundle.list, id, change, new);
+                self.receive(out.into_iter().map(Any::Plain));
+            }
+            1 => {
+                let new = self.pick_many_of(new);
+                let out = self.change_edge_map(&bundle.map, id, change, new);
+                self.receive(out.into_iter().map(Any::User));
+            }
+            _ => {
+                let new = self.pick_many_of(new);
+                let out = self.change_edge_set(&bundle.set, id, change, new);
+                self.receive(out.into_iter().map(Any::Frees));
+            }
         }
     }
 
@@ -264,6 +301,71 @@ impl<F: Family> Machine<F> {
                 self.note_bundle(at, &met, |model| {
                     map(model).clone().into_iter().collect::<BTreeMap<_, _>>().into_values().collect()
                 });
+            }
+        }
+        out
+    }
+
+    fn change_edge_set(
+        &mut self,
+        edges: &GcSet<Gc<Frees<F>>>,
+        id: u32,
+        change: Change,
+        new: Vec<Gc<Frees<F>>>,
+    ) -> Vec<Gc<Frees<F>>> {
+        let (new_ids, at) = (ids_of(&new), (id, 2));
+        let by_id = |mut frees: Vec<Gc<Frees<F>>>| {
+            frees.sort_by_key(|one| one.view().check());
+            frees
+        };
+        let mut out = Vec::new();
+        match change {
+            Change::Add => {
+                edges.extend(new);
+                self.note_bundle(at, &out, |model| {
+                    set(model).extend(new_ids);
+                    Vec::new()
+                });
+            }
+            Change::AddFirst | Change::Refill(_) => {
+                out.extend(new.into_iter().map(|one| edges.get_or_insert(one)));
+                self.note_bundle(at, &out, |model| {
+                    set(model).extend(&new_ids);
+                    new_ids
+                });
+            }
+            Change::Put(_) => {
+                out.extend(new.into_iter().filter_map(|one| edges.replace(one)));
+                self.note_bundle(at, &out, |model| {
+                    new_ids.into_iter().filter_map(|id| set(model).replace(id)).collect()
+                });
+            }
+            Change::Remove(_) | Change::SwapRemove(_) | Change::Rotate(_) => {
+                out.extend(new.iter().filter_map(|one| edges.take(&**one)));
+                self.note_bundle(at, &out, |model| new_ids.into_iter().filter_map(|id| set(model).take(&id)).collect());
+            }
+            Change::Drain(_) | Change::Take => {
+                out.extend(by_id(edges.drain().collect()));
+                self.note_bundle(at, &out, |model| mem::take(set(model)).into_iter().collect());
+            }
+            Change::Retain => {
+                edges.retain(|one| stays(one.view().check()));
+                self.note_bundle(at, &out, |model| {
+                    set(model).retain(|id| stays(*id));
+                    Vec::new()
+                });
+            }
+            Change::Clear => {
+                edges.clear();
+                self.note_bundle(at, &out, |model| {
+                    set(model).clear();
+                    Vec::new()
+                });
+            }
+            _ => {
+                let guard = pin();
+                let met = by_id(edges.iter_pinned(&guard).map(Local::to_gc).collect());
+                self.note_bundle(at, &met, |model| set(model).iter().copied().collect());
             }
         }
         out

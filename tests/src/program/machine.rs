@@ -134,7 +134,7 @@ impl<F: Family> Machine<F> {
             Op::Swap(at, number, other, other_number) => self.swap(at, number, other, other_number),
             Op::Nested(at, layer, change, new) => self.change_nested(at, layer, change, new),
             Op::Cells(at, change, index, new) => self.change_cells(at, change, index, new),
-            Op::Bundle(at, in_map, change, new) => self.change_bundle(at, in_map, change, new),
+            Op::Bundle(at, place, change, new) => self.change_bundle(at, place, change, new),
             Op::Once(at, new, collects) => self.write_once(at, new, collects),
             Op::Skipped(at, change, new) => self.change_skipped(at, change, new),
             Op::ClearSkipped(at) => self.clear_skipped(at),

@@ -522,14 +522,9 @@ impl<'a, F: Family> View<'a, F> {
             View::Plain(_) => 4,
             View::Mixed(_) => 5,
             View::User(_) => 6,
-            View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
+            View::Frees(_) | View::Wide(_) | View::Aligned(_) | View::Bundle(_) => 3,
             View::Keeper(_) => 1,
-            View::Large(_)
-            | View::LargePlain(_)
-            | View::Bomb(_)
-            | View::Slice(_)
-            | View::Mortal(_)
-            | View::Bundle(_) => 2,
+            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) | View::Mortal(_) => 2,
         }
     }
 
@@ -572,9 +567,15 @@ impl<'a, F: Family> View<'a, F> {
                 let list = if wait { it.list.read() } else { it.list.try_read()? };
                 list.get(index % list.len().max(1)).map(|handle| grasp.handle(handle))
             }
-            (View::Bundle(it), _) => {
+            (View::Bundle(it), 1) => {
                 let map = if wait { it.map.read() } else { it.map.try_read()? };
                 map.get(&((index % usize::from(KEYS)) as u8)).map(|handle| grasp.handle(handle))
+            }
+            (View::Bundle(it), _) => {
+                let set = if wait { it.set.read() } else { it.set.try_read()? };
+                let mut sorted: Vec<_> = set.iter().collect();
+                sorted.sort_by_key(|one| one.view().check());
+                sorted.get(index % set.len().max(1)).map(|handle| grasp.handle(*handle))
             }
             (View::Slice(it), 0) => it[index % it.len()].fixed.as_ref().map(|any| grasp.any(any)),
             (View::Slice(it), _) => grasp.cell(&it[index % it.len()].next),

@@ -295,8 +295,8 @@ pub enum Op {
     Nested(At, Layer, Change, Many),
     /// A vector of cells is changed.
     Cells(At, CellsChange, u8, At),
-    /// A collection of edges, the map if told so, is changed.
-    Bundle(At, bool, Change, Many),
+    /// A collection of edges is changed: a vector, a map or a set.
+    Bundle(At, u8, Change, Many),
     /// A cell that is written once gets what is found second, unless it is full; a collection comes in between if told so.
     Once(At, At, bool),
     /// Fields that are not traced are changed.
