@@ -78,7 +78,7 @@ pub(crate) struct Span {
     /// Heap order of the treap. Page-heap lock, free runs only.
     pub(super) priority: AtomicU32,
     /// Pages at the end of a free run that hold no memory: given back to the OS, or never used. Page-heap lock.
-    pub(super) scavenged: AtomicU32,
+    pub(crate) scavenged: AtomicU32,
     /// The page heap's clock when the run became free. Page-heap lock.
     pub(super) freed_at: AtomicU32,
 }

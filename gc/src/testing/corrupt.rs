@@ -185,6 +185,9 @@ pub unsafe fn free_run<T>(payload: *const T) {
     while page < ARENA_PAGES {
         let run = span.arena().span_at(page);
         if run.state() == RunState::Free && run.pages() > 1 {
+            // The collector gives the memory of free runs back when it is idle: that must not fall over the damage.
+            let clean = run.scavenged.load(Relaxed);
+            run.scavenged.store(clean.min(run.pages() as u32 - 1), Relaxed);
             return run.set_run(page, run.pages() - 1);
         }
         page += run.pages();
