@@ -490,6 +490,8 @@ fn handles_go_where_arc_goes() {
     assert_eq!(goes!(Gc<std::sync::MutexGuard<'static, u8>>), (false, false), "`Sync`, but not `Send`");
     assert_eq!((goes!(Gc<dyn Any>), goes!(Gc<dyn Any + Send + Sync>)), ((false, false), (true, true)));
     assert_eq!((goes!(Gc<dyn Any + Send>), goes!(Gc<dyn Any + Sync>)), ((false, false), (false, false)));
+    assert_eq!((goes!(Weak<dyn Any>), goes!(Weak<dyn Any + Send + Sync>)), ((false, false), (true, true)));
+    assert_eq!((goes!(Weak<dyn Any + Send>), goes!(Weak<[Cell<u8>]>)), ((false, false), (false, false)));
     assert_eq!((goes!(GcFn<u8, u8>), goes!(GcSyncFn<u8, u8>)), ((false, false), (true, true)));
     assert_eq!((goes!(WeakMap<u8, u8>).0, goes!(WeakMap<Cell<u8>, u8>).0), (true, false));
     assert_eq!(goes!(WeakMap<u8, Cell<u8>>), (false, false));

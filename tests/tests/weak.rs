@@ -1,12 +1,13 @@
 //! Weak handles: what they give and when they give nothing.
 
-use graphgc::{Gc, GcCell, GcMutex, GcRefCell, LocalWeak, Trace, Weak, collect, pin, stats, verify};
+use graphgc::{Gc, GcCell, GcMutex, GcRefCell, GcRwLock, LocalWeak, Trace, Weak, collect, pin, stats, verify};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::panics_quietly,
     payload::{Leaf, corrupt_drops, drops_of, new_id},
 };
 use std::{
+    any::Any,
     collections::{HashMap, HashSet},
     sync::{
         Mutex,
@@ -312,4 +313,172 @@ fn not_sent_unless_the_target_may_be() {
     // `GcRefCell` is not `Sync`: `tests/ui/weak_send.rs`.
     let local = Gc::new(GcRefCell::new(1));
     assert_eq!(*Gc::downgrade(&local).upgrade().unwrap().borrow(), 1);
+}
+
+/// What weak handles without a size lead to: several types behind one trait.
+trait Creature: Send + Sync {
+    fn id(&self) -> u32;
+}
+
+#[derive(Trace)]
+struct Mouse(Leaf);
+
+/// Its payload does not follow its header.
+#[derive(Trace)]
+#[repr(align(128))]
+struct Cat {
+    leaf: Leaf,
+    prey: GcCell<Option<Gc<Mouse>>>,
+    others: GcRwLock<Vec<Weak<dyn Creature>>>,
+}
+
+impl Creature for Mouse {
+    fn id(&self) -> u32 {
+        self.0.check()
+    }
+}
+
+impl Creature for Cat {
+    fn id(&self) -> u32 {
+        self.leaf.check()
+    }
+}
+
+fn mouse() -> Gc<Mouse> {
+    Gc::new(Mouse(Leaf::new(new_id())))
+}
+
+fn cat() -> Gc<Cat> {
+    Gc::new(Cat { leaf: Leaf::new(new_id()), prey: None.into(), others: GcRwLock::default() })
+}
+
+#[test]
+fn weak_trait_objects() {
+    const WORD: usize = size_of::<usize>();
+    assert_eq!((size_of::<Weak<dyn Creature>>(), size_of::<Option<Weak<dyn Creature>>>()), (2 * WORD, 2 * WORD));
+    let _alone = alone();
+    let (mouse, cat) = (mouse(), cat());
+    let ids = [mouse.id(), cat.id()];
+    let creatures = [mouse.clone().unsize::<dyn Creature>(|p| p), cat.unsize::<dyn Creature>(|p| p)];
+    let weak = creatures.each_ref().map(Gc::downgrade);
+    settle();
+    for ((weak, strong), id) in weak.iter().zip(&creatures).zip(ids) {
+        let upgraded = weak.upgrade().unwrap();
+        assert!(Gc::ptr_eq(&upgraded, strong) && upgraded.id() == id);
+        assert!(weak.ptr_eq(&Gc::downgrade(&upgraded)) && *weak == weak.clone());
+    }
+    assert_ne!(weak[0], weak[1]);
+    drop(creatures);
+    settle();
+    assert_eq!(weak[0].upgrade().unwrap().id(), ids[0], "another handle, of another type, keeps it");
+    assert!(weak[1].upgrade().is_none());
+    assert_eq!(ids.map(drops_of), [0, 1]);
+    drop(mouse);
+    settle();
+    assert!(weak[0].upgrade().is_none() && weak[0] == weak[0].clone());
+    assert_eq!(verify(), []);
+}
+
+/// Objects that know each other by weak handles without a size in a lock-type cell, found dead at different times.
+#[test]
+fn weak_trait_objects_in_objects() {
+    let _alone = alone();
+    let cats: Vec<Gc<Cat>> = (0..200).map(|_| cat()).collect();
+    for (n, one) in cats.iter().enumerate() {
+        let others = cats.iter().skip(n % 7).step_by(7).map(|other| other.clone().unsize::<dyn Creature>(|p| p));
+        one.others.write().extend(others.map(|other| Gc::downgrade(&other)));
+        one.prey.set(Some(mouse()));
+    }
+    let ids: Vec<u32> = cats.iter().map(|cat| cat.id()).collect();
+    let mut kept: Vec<Gc<Cat>> = cats.into_iter().step_by(2).collect();
+    settle();
+    for (n, cat) in kept.iter().enumerate().map(|(n, cat)| (2 * n, cat)) {
+        let alive: Vec<u32> = cat.others.read().iter().filter_map(|other| Some(other.upgrade()?.id())).collect();
+        let expected: Vec<u32> =
+            ids.iter().enumerate().skip(n % 7).step_by(7).filter(|(n, _)| n % 2 == 0).map(|(_, id)| *id).collect();
+        assert_eq!(alive, expected);
+    }
+    kept.truncate(1);
+    settle();
+    assert!(kept[0].others.read()[1..].iter().all(|other| other.upgrade().is_none()));
+    assert_eq!(ids.iter().map(|id| usize::from(drops_of(*id))).sum::<usize>(), ids.len() - 1);
+    assert_eq!((verify(), corrupt_drops()), (vec![], 0));
+}
+
+#[test]
+fn weak_slices_and_strings() {
+    let _alone = alone();
+    let (text, numbers): (Gc<str>, Gc<[u64]>) = ("abc".into(), (0..5000).collect());
+    let pages: Gc<[Gc<u64>]> = (0..100).map(Gc::new).collect();
+    let weak = (Gc::downgrade(&text), Gc::downgrade(&numbers), Gc::downgrade(&pages));
+    settle();
+    assert_eq!(&*weak.0.upgrade().unwrap(), "abc");
+    assert!(weak.1.upgrade().unwrap().iter().copied().eq(0..5000));
+    assert!(weak.2.upgrade().unwrap().iter().map(|page| **page).eq(0..100));
+    drop((text, numbers));
+    settle();
+    assert!(weak.0.upgrade().is_none() && weak.1.upgrade().is_none());
+    assert_eq!(weak.2.upgrade().unwrap().len(), 100);
+}
+
+/// `dyn Any`, and a trait whose objects could not be traced as such: a weak handle needs that of its link only.
+#[test]
+fn weak_handles_to_what_is_no_trace_are_traced() {
+    #[derive(Trace)]
+    struct Holder {
+        any: Weak<dyn Any>,
+        shared: Weak<dyn Any + Send + Sync>,
+        shown: Option<Weak<dyn std::fmt::Display>>,
+    }
+    let _alone = alone();
+    let (any, shared) = (Gc::new(1_u8).unsize::<dyn Any>(|p| p), Gc::new(2_u8).unsize::<dyn Any + Send + Sync>(|p| p));
+    let shown = Gc::new(3_u8).unsize::<dyn std::fmt::Display>(|p| p);
+    let (any_weak, shared_weak, shown_weak) = (Gc::downgrade(&any), Gc::downgrade(&shared), Gc::downgrade(&shown));
+    let holder = Gc::new(Holder { any: any_weak, shared: shared_weak, shown: Some(shown_weak) });
+    settle();
+    assert_eq!(*holder.any.upgrade().unwrap().downcast::<u8>().unwrap(), 1);
+    assert_eq!(*holder.shared.upgrade().unwrap().downcast::<u8>().unwrap(), 2);
+    assert_eq!(holder.shown.as_ref().unwrap().upgrade().unwrap().to_string(), "3");
+    drop((any, shared, shown));
+    settle();
+    assert!(holder.any.upgrade().is_none() && holder.shared.upgrade().is_none());
+    assert!(holder.shown.as_ref().unwrap().upgrade().is_none());
+    assert_eq!(verify(), []);
+}
+
+/// Threads upgrade while their targets come and go.
+#[test]
+fn weak_trait_objects_are_upgraded_beside_a_collector() {
+    let _alone = alone();
+    let creatures: Mutex<Vec<Weak<dyn Creature>>> = Mutex::default();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    let seen: Vec<_> = creatures.lock().unwrap().clone();
+                    seen.iter().filter_map(Weak::upgrade).for_each(|it| _ = it.id());
+                }
+            });
+        }
+        for n in 0..3000 {
+            let new =
+                if n % 2 == 0 { mouse().unsize::<dyn Creature>(|p| p) } else { cat().unsize::<dyn Creature>(|p| p) };
+            let weak = Gc::downgrade(&new);
+            let mut creatures = creatures.lock().unwrap();
+            if creatures.len() < 50 {
+                creatures.push(weak);
+            } else {
+                creatures[n % 50] = weak;
+            }
+            drop(creatures);
+            if n % 100 == 0 {
+                collect();
+            }
+        }
+        over.store(true, SeqCst);
+    });
+    settle();
+    assert!(creatures.into_inner().unwrap().iter().all(|weak| weak.upgrade().is_none()));
+    assert_eq!((verify(), corrupt_drops()), (vec![], 0));
 }

@@ -1,6 +1,6 @@
 //! Handles to what has no size known at compile time take two words.
 
-use graphgc::{Gc, GcCell, GcVec, Trace};
+use graphgc::{Gc, GcCell, GcVec, Trace, Weak};
 
 trait Shape: Trace {}
 
@@ -9,6 +9,7 @@ struct Node {
     text: GcCell<Option<Gc<str>>>,
     shape: GcCell<Gc<dyn Shape>>,
     shapes: GcVec<Gc<dyn Shape>>,
+    watcher: GcCell<Weak<dyn Shape>>,
 }
 
 fn main() {

@@ -58,6 +58,18 @@ pub(crate) mod sealed {
     #[diagnostic::do_not_recommend]
     impl<T> OneWord for T {}
 
+    /// The same for [`Weak`](crate::Weak).
+    #[diagnostic::on_unimplemented(
+        message = "a weak handle to `{Self}` takes two words, and fits no `GcCell` and no collection of edges",
+        label = "`{Self}` has no size known at compile time",
+        note = "the handle can be the content of a `GcRefCell`, `GcMutex` or `GcRwLock`",
+        note = "`Weak<Thin<...>>` is one word, but leads to the `ThinGc`'s own object, which may go before the target does"
+    )]
+    pub trait WeakInOneWord: Sized {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T> WeakInOneWord for T {}
+
     /// The same for the edges of a pinned scope.
     ///
     /// # Safety

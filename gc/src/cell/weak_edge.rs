@@ -5,7 +5,7 @@
 
 use super::gc_cell::{
     Edge,
-    sealed::{PinnedEdge, Sealed},
+    sealed::{PinnedEdge, Sealed, WeakInOneWord},
 };
 use crate::{
     collector::weak_links::WeakLink,
@@ -16,11 +16,13 @@ use crate::{
 use once_cell::sync::OnceCell;
 use std::mem::ManuallyDrop;
 
-impl<T: Trace> Edge for Weak<T> {
+#[allow(clippy::needless_maybe_sized, reason = "`WeakInOneWord` says more of a type without a size than `Sized`")]
+impl<T: ?Sized + Trace + WeakInOneWord> Edge for Weak<T> {
     type Local<'g> = LocalWeak<'g, T>;
 }
 
-impl<T: Trace> Edge for Option<Weak<T>> {
+#[allow(clippy::needless_maybe_sized, reason = "`WeakInOneWord` says more of a type without a size than `Sized`")]
+impl<T: ?Sized + Trace + WeakInOneWord> Edge for Option<Weak<T>> {
     type Local<'g> = Option<LocalWeak<'g, T>>;
 }
 

@@ -175,6 +175,11 @@ impl<T: ?Sized> Gc<T> {
         Gc { payload, share: PhantomData }
     }
 
+    #[inline]
+    pub(super) fn as_payload(&self) -> NonNull<T> {
+        self.payload
+    }
+
     /// The payload. The handle's count becomes the caller's.
     #[inline]
     pub(crate) fn into_payload(this: Self) -> NonNull<T> {

@@ -33,6 +33,7 @@ impl<T: Trace, U: ?Sized> DescribeSlice<T, U> {
         drop_swept: drop_slice::<T>,
         finalize: |_| (),
         slot: SlotShape::BySpan,
+        align: align_of::<T>(),
         kind: Self::KIND,
         owner: None,
         due: None,

@@ -27,6 +27,8 @@ pub(crate) struct TypeInfo {
     /// Runs the finalizer.
     pub(super) finalize: unsafe fn(Object),
     pub(super) slot: SlotShape,
+    /// The payload's.
+    pub(super) align: usize,
     pub(crate) kind: Kind,
     /// Where the number of the thread that is to run the finalizer lies, in bytes from the header, if that is not the collector's.
     pub(crate) owner: Option<usize>,
@@ -158,6 +160,7 @@ impl<T: Trace> Describe<T> {
             drop_swept: drop_erased::<T>,
             finalize: finalize_erased::<T>,
             slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
+            align: align_of::<T>(),
             kind: Self::KIND,
             owner: match Self::OWNER {
                 Some(offset) => Some(payload_offset(align_of::<T>()) + offset),
@@ -250,6 +253,16 @@ impl TypeInfo {
             }
         };
         (span_class(class, self.kind), bytes)
+    }
+
+    /// Where the object's payload begins.
+    ///
+    /// # Safety
+    /// The object is allocated and of this type.
+    #[inline]
+    pub(crate) unsafe fn payload(&self, object: Object) -> NonNull<u8> {
+        // SAFETY: by contract.
+        unsafe { object.payload(self.align) }
     }
 
     /// The type's name, for reports.

@@ -8,7 +8,9 @@ use super::{
     lock::Lockable,
     machine::{Birth, Machine},
     mortal::Mortal,
-    node::{Aligned, Any, Bomb, EdgeCell, Family, Frees, Large, LargePlain, Mixed, Node, Pinned, Plain, User, Wide},
+    node::{
+        Aligned, Any, Bomb, EdgeCell, Family, Frees, Large, LargePlain, Mixed, Node, Part, Pinned, Plain, User, Wide,
+    },
     op::{At, Field, Many, Route, WeakOp},
     witness::Witness,
 };
@@ -23,33 +25,40 @@ const MOST_ELEMENTS: usize = 8;
 
 macro_rules! weak_handles {
     ($($name:ident)*) => {
-        /// A weak handle to an object of any type that has a size.
+        /// A weak handle to an object of any type.
         #[derive(Trace)]
         #[trace(bound = "F: Family")]
         #[expect(missing_docs, reason = "named as the types")]
         pub enum AnyWeak<F: Family> {
             $($name(Weak<$name<F>>),)*
+            Slice(Weak<[Part<F>]>),
+            Dyn(Weak<F::Dyn>),
         }
 
         impl<F: Family> Clone for AnyWeak<F> {
             fn clone(&self) -> Self {
                 match self {
                     $(AnyWeak::$name(weak) => AnyWeak::$name(weak.clone()),)*
+                    AnyWeak::Slice(weak) => AnyWeak::Slice(weak.clone()),
+                    AnyWeak::Dyn(weak) => AnyWeak::Dyn(weak.clone()),
                 }
             }
         }
 
         impl<F: Family> AnyWeak<F> {
-            fn of(any: &Any<F>) -> Option<Self> {
+            fn of(any: &Any<F>) -> Self {
                 match any {
-                    $(Any::$name(handle) => Some(AnyWeak::$name(Gc::downgrade(handle))),)*
-                    Any::Slice(_) | Any::Dyn(_) => None,
+                    $(Any::$name(handle) => AnyWeak::$name(Gc::downgrade(handle)),)*
+                    Any::Slice(handle) => AnyWeak::Slice(Gc::downgrade(handle)),
+                    Any::Dyn(handle) => AnyWeak::Dyn(Gc::downgrade(handle)),
                 }
             }
 
             fn upgrade(&self) -> Option<Any<F>> {
                 match self {
                     $(AnyWeak::$name(weak) => weak.upgrade().map(Any::$name),)*
+                    AnyWeak::Slice(weak) => weak.upgrade().map(Any::Slice),
+                    AnyWeak::Dyn(weak) => weak.upgrade().map(Any::Dyn),
                 }
             }
         }
@@ -68,9 +77,9 @@ pub struct Remembered<F: Family> {
 }
 
 impl<F: Family> Remembered<F> {
-    /// A weak handle to it, if there is such a thing.
-    pub fn of(any: &Any<F>) -> Option<Self> {
-        Some(Remembered { id: any.check(), weak: AnyWeak::of(any)? })
+    /// A weak handle to it.
+    pub fn of(any: &Any<F>) -> Self {
+        Remembered { id: any.check(), weak: AnyWeak::of(any) }
     }
 
     /// The object, which is still the same.
@@ -200,7 +209,7 @@ impl<F: Family> Keeper<F> {
 impl<F: Family> Machine<F> {
     /// A new keeper, which knows itself.
     pub(super) fn allocate_keeper<B: Birth<F>>(&mut self, id: u32, birth: &B, at: At, many: Many) -> B::Held {
-        let (next, fixed) = (self.pick_of(at), self.pick(many.1).as_ref().and_then(Remembered::of));
+        let (next, fixed) = (self.pick_of(at), self.pick(many.1).as_ref().map(Remembered::of));
         fixed.iter().for_each(|weak| self.witness.downgraded(weak.id));
         self.witness.downgraded(id);
         birth.bear_knowing(|me| {
@@ -224,7 +233,7 @@ impl<F: Family> Machine<F> {
     pub(super) fn execute_weak(&mut self, op: WeakOp) {
         match op {
             WeakOp::Downgrade(at) => {
-                let weak = self.pick(at).as_ref().and_then(Remembered::of);
+                let weak = self.pick(at).as_ref().map(Remembered::of);
                 weak.iter().for_each(|weak| self.witness.downgraded(weak.id));
                 self.weak.extend(weak);
                 if self.weak.len() > MOST_ROOTS {
@@ -333,7 +342,7 @@ impl<F: Family> Machine<F> {
                 self.witness.weakly(id, |model| model.maybe = Some(new_id));
             }
             Field::List => {
-                let Some(new) = self.pick(new).as_ref().and_then(Remembered::of) else { return };
+                let Some(new) = self.pick(new).as_ref().map(Remembered::of) else { return };
                 downgraded(&mut self.witness, new.id);
                 let new_id = new.id;
                 keeper.list.change(Route::Guard, |list| {

@@ -36,7 +36,10 @@ mod set;
 mod table;
 mod vec;
 
-use super::gc_cell::{Edge, sealed::OneWord};
+use super::gc_cell::{
+    Edge,
+    sealed::{OneWord, WeakInOneWord},
+};
 use crate::{
     handle::{Gc, Weak},
     trace::{NoHandles, Trace},
@@ -62,7 +65,7 @@ pub trait Element: Edge + Trace {}
 
 impl<T: ?Sized + Trace + OneWord> Element for Gc<T> {}
 impl<T: ?Sized + Trace + OneWord> Element for Option<Gc<T>> {}
-impl<T: Trace> Element for Weak<T> {}
+impl<T: ?Sized + Trace + WeakInOneWord> Element for Weak<T> {}
 
 /// What can be the key of a [`GcMap`]: a type that the collector can drop and that holds no handles, so that nobody has to trace it.
 ///
