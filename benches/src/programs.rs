@@ -147,5 +147,8 @@ pub(crate) fn numbers(length: u64) -> impl Iterator<Item = f64> {
 /// How long a list of `churn_mt` becomes.
 pub(crate) const LIST: u64 = 4;
 
+/// The objects of `clone_drop`, so large that neighbours never share a cache line: that would measure where an allocator puts them.
+pub(crate) const ALONE: [u64; 16] = [1; 16];
+
 /// Edges of a node in `shared_read`.
 pub(crate) const EDGES: usize = 4;

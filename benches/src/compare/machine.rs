@@ -37,6 +37,6 @@ fn packages() -> String {
         let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some(format!("{name} {}", rest.split('"').next()?))
     };
-    let names = ["mimalloc", "libmimalloc-sys", "boa_gc", "dumpster", "gc", "gc-arena", "rust-cc"];
+    let names = ["mimalloc", "libmimalloc-sys", "boa_gc", "dumpster", "gc", "gc-arena", "rust-cc", "shredder"];
     names.iter().filter_map(|name| version(name)).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 
 use super::{Contestant, machine};
 use crate::{
-    programs::{EDGES, LIST, gcbench_trees, numbers, short_lived_trees},
+    programs::{ALONE, EDGES, LIST, gcbench_trees, numbers, short_lived_trees},
     random::Random,
     report::Report,
 };
@@ -251,8 +251,9 @@ fn alloc(sizes: &[u64], _: &mut Report) -> u64 {
 }
 
 fn clone_drop(sizes: &[u64], report: &mut Report) -> u64 {
-    let objects = [Arc::new(1u64), Arc::new(1u64)];
-    let times = |object: &Arc<u64>| (0..sizes[0]).map(|_| *black_box(Arc::clone(black_box(object)))).sum::<u64>();
+    let objects = [Arc::new(ALONE), Arc::new(ALONE)];
+    let times =
+        |object: &Arc<[u64; 16]>| (0..sizes[0]).map(|_| black_box(Arc::clone(black_box(object)))[0]).sum::<u64>();
     let single = report.phase("single", || times(&objects[0]));
     let one = report.phase("one_object", || machine::on_threads(2, |_| times(&objects[0])));
     single + one + report.phase("two_objects", || machine::on_threads(2, |index| times(&objects[index as usize])))

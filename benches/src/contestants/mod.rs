@@ -12,6 +12,8 @@ mod peer;
 mod peers;
 mod raw;
 mod rc;
+#[cfg(feature = "peers")]
+mod shredder;
 
 use crate::report::Report;
 use std::process::ExitCode;
@@ -45,6 +47,10 @@ const CONTESTANTS: &[Contestant] = &[
     peers::rust_cc::CONTESTANT,
     #[cfg(feature = "peers")]
     peers::dumpster_unsync::CONTESTANT,
+    #[cfg(feature = "peers")]
+    peers::dumpster_sync::CONTESTANT,
+    #[cfg(feature = "peers")]
+    shredder::CONTESTANT,
 ];
 
 /// What `contestant` and `contestant_mimalloc` do: `list` names each contestant with each of its programs, `run CONTESTANT PROGRAM NUMBER…` runs

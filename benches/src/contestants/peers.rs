@@ -30,3 +30,30 @@ pub(super) mod dumpster_unsync {
     use std::cell::RefCell;
     programs!("dumpster, unsync", Gc, RefCell, [Trace], list: false);
 }
+
+/// `dumpster`: its variant for several threads, whose cells are locks.
+pub(super) mod dumpster_sync {
+    use super::super::{Contestant, peer::programs};
+    use dumpster::{Trace, sync::Gc};
+    use std::sync::{Mutex, MutexGuard};
+
+    /// A lock that is used like a `RefCell`.
+    #[derive(Trace)]
+    struct Cell<T: 'static>(Mutex<T>);
+
+    impl<T> Cell<T> {
+        fn new(value: T) -> Self {
+            Cell(Mutex::new(value))
+        }
+
+        fn borrow(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("nobody panics")
+        }
+
+        fn borrow_mut(&self) -> MutexGuard<'_, T> {
+            self.borrow()
+        }
+    }
+
+    programs!("dumpster, sync", Gc, Cell, [Trace], list: false);
+}

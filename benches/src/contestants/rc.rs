@@ -2,7 +2,7 @@
 
 use super::{Contestant, machine};
 use crate::{
-    programs::{gcbench_trees, numbers, short_lived_trees},
+    programs::{ALONE, gcbench_trees, numbers, short_lived_trees},
     random::Random,
     report::Report,
 };
@@ -249,8 +249,8 @@ fn alloc(sizes: &[u64], _: &mut Report) -> u64 {
 
 /// With one thread only.
 fn clone_drop(sizes: &[u64], report: &mut Report) -> u64 {
-    let object = Rc::new(1u64);
-    let times = || (0..sizes[0]).map(|_| *black_box(Rc::clone(black_box(&object)))).sum::<u64>();
+    let object = Rc::new(ALONE);
+    let times = || (0..sizes[0]).map(|_| black_box(Rc::clone(black_box(&object)))[0]).sum::<u64>();
     // What the threads of others count.
     5 * report.phase("single", times)
 }

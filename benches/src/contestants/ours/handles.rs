@@ -1,6 +1,6 @@
 //! Allocation of plain data, and handles cloned and dropped.
 
-use crate::{contestants::machine::on_threads, report::Report};
+use crate::{contestants::machine::on_threads, programs::ALONE, report::Report};
 use graphgc::Gc;
 use std::hint::black_box;
 
@@ -13,8 +13,8 @@ pub(super) fn alloc(sizes: &[u64], _: &mut Report) -> u64 {
 }
 
 pub(super) fn clone_drop(sizes: &[u64], report: &mut Report) -> u64 {
-    let objects = [Gc::new(1u64), Gc::new(1u64)];
-    let times = |object: &Gc<u64>| (0..sizes[0]).map(|_| *black_box(Gc::clone(black_box(object)))).sum::<u64>();
+    let objects = [Gc::new(ALONE), Gc::new(ALONE)];
+    let times = |object: &Gc<[u64; 16]>| (0..sizes[0]).map(|_| black_box(Gc::clone(black_box(object)))[0]).sum::<u64>();
     let single = report.phase("single", || times(&objects[0]));
     let one = report.phase("one_object", || on_threads(2, |_| times(&objects[0])));
     single + one + report.phase("two_objects", || on_threads(2, |index| times(&objects[index as usize])))
