@@ -6,10 +6,8 @@
 // Figures: nothing is ordered by them, so models need not look.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Running totals.
+/// Running totals. What is in use is the difference, so that a run costs two shared additions.
 pub(crate) struct Account {
-    used_bytes: AtomicUsize,
-    used_objects: AtomicUsize,
     total_bytes: AtomicU64,
     total_objects: AtomicU64,
     freed_bytes: AtomicU64,
@@ -24,8 +22,6 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) const fn new() -> Self {
         Account {
-            used_bytes: AtomicUsize::new(0),
-            used_objects: AtomicUsize::new(0),
             total_bytes: AtomicU64::new(0),
             total_objects: AtomicU64::new(0),
             freed_bytes: AtomicU64::new(0),
@@ -37,8 +33,6 @@ impl Account {
     }
 
     pub(crate) fn allocated(&self, bytes: usize, objects: usize, black: bool) {
-        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.used_objects.fetch_add(objects, Ordering::Relaxed);
         self.total_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.total_objects.fetch_add(objects as u64, Ordering::Relaxed);
         if black {
@@ -47,8 +41,6 @@ impl Account {
     }
 
     pub(crate) fn returned(&self, bytes: usize, objects: usize) {
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.used_objects.fetch_sub(objects, Ordering::Relaxed);
         self.total_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         self.total_objects.fetch_sub(objects as u64, Ordering::Relaxed);
     }
@@ -57,8 +49,6 @@ impl Account {
         if objects == 0 {
             return;
         }
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.used_objects.fetch_sub(objects, Ordering::Relaxed);
         self.freed_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.freed_objects.fetch_add(objects as u64, Ordering::Relaxed);
     }
@@ -73,12 +63,12 @@ impl Account {
 
     /// Bytes of slots that are taken, dead but unswept ones included.
     pub(crate) fn used_bytes(&self) -> usize {
-        self.used_bytes.load(Ordering::Relaxed)
+        difference(&self.total_bytes, &self.freed_bytes)
     }
 
     /// Slots that are taken, dead but unswept ones included.
     pub(crate) fn used_objects(&self) -> usize {
-        self.used_objects.load(Ordering::Relaxed)
+        difference(&self.total_objects, &self.freed_objects)
     }
 
     /// Bytes ever freed.
@@ -110,4 +100,10 @@ impl Account {
     pub(crate) fn take_black_bytes(&self) -> usize {
         self.black_bytes.swap(0, Ordering::Relaxed)
     }
+}
+
+/// The two are read one after the other, the one that lags first.
+fn difference(total: &AtomicU64, freed: &AtomicU64) -> usize {
+    let freed = freed.load(Ordering::Relaxed);
+    total.load(Ordering::Relaxed).saturating_sub(freed) as usize
 }
