@@ -6,7 +6,7 @@ use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
     verify,
 };
-use crate::{Gc, GcMap, GcVec, heap::header::Object, sync::Mutation};
+use crate::{Gc, GcMap, GcVec, heap::header::Object, pin, sync::Mutation};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type Leaf = Gc<u8>;
@@ -78,6 +78,24 @@ fn popped_beside_a_cycle() {
         let popped = popping.join().unwrap();
         assert!(popped.is_some() && is_allocated(second));
         ending_here(|| drop(popped));
+    });
+}
+
+/// Breaks without the shade: a pin younger than R has loaded the element before it is overwritten, and S2 does not wait for that pin.
+#[test]
+fn overwritten_beside_a_cycle() {
+    verify(2, &[Mutation::EdgeOverwrittenWithoutShade], || {
+        let (vector, _) = vector();
+        let changing = mutator(move || {
+            let guard = pin();
+            let local = vector.load(0, &guard).unwrap();
+            vector.set(0, Gc::new(3));
+            local.to_gc()
+        });
+        cycle();
+        let first = changing.join().unwrap();
+        assert!(is_allocated(object(&first)));
+        ending_here(|| drop(first));
     });
 }
 

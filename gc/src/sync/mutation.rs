@@ -133,6 +133,8 @@ mutations! {
     MarkerSkipsOperation,
     /// What goes out of a claimed collection is not shaded.
     EdgeOutWithoutShade,
+    /// A collection does not shade the edge that is overwritten.
+    EdgeOverwrittenWithoutShade,
     /// Two elements of a claimed collection change places without being shaded.
     EdgeSwapWithoutShade,
     /// An insertion shifts elements past the marker's place without moving that.

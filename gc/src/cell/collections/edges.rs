@@ -157,12 +157,37 @@ impl<P: Element> Writer<'_, P> {
         Ok(std::mem::replace(&mut self.content[index], edge))
     }
 
-    pub(super) fn replace_pinned(&mut self, index: usize, object: Option<Object>) -> Option<P> {
-        self.go_out(self.content.get(index)?);
+    /// As [`replace`](Self::replace), but that nobody wants the old element: it comes back only if the caller has to drop it.
+    pub(super) fn set(&mut self, index: usize, edge: P) -> Result<Option<P>, P> {
+        if index >= self.content.len() {
+            return Err(edge);
+        }
+        self.come_in(&edge);
+        Ok(self.overwrite(index, edge))
+    }
+
+    /// As [`set`](Self::set), with the edge to an object that only a pin may keep. Nothing if there is no such element.
+    pub(super) fn set_pinned(&mut self, index: usize, object: Option<Object>) -> Option<Option<P>> {
+        if index >= self.content.len() {
+            return None;
+        }
         // SAFETY: as in `push_pinned`.
         let edge = unsafe { P::from_object(object) };
         self.come_in_pinned(object);
-        Some(std::mem::replace(&mut self.content[index], edge))
+        Some(self.overwrite(index, edge))
+    }
+
+    /// A claimed element ends here, without a count; a counted one the caller drops.
+    fn overwrite(&mut self, index: usize, edge: P) -> Option<P> {
+        let old = std::mem::replace(&mut self.content[index], edge);
+        let Some(operation) = self.operation else { return Some(old) };
+        let old = ManuallyDrop::new(old);
+        if let Some(object) = old.object()
+            && !weakened(Mutation::EdgeOverwrittenWithoutShade)
+        {
+            operation.shade(object);
+        }
+        None
     }
 
     /// False if one of the two is not there.

@@ -43,15 +43,14 @@ impl<P: Element + Trace> GcVec<P> {
         }
     }
 
-    /// Puts `edge` in the place of the element at `index`, which goes. Cost: as [`set`](Self::set), but that nothing is counted for what comes in
-    /// if the vector lies in the heap.
+    /// Puts `edge` in the place of the element at `index`, which goes. Cost: nothing is counted if the vector lies in the heap.
     ///
     /// # Panics
     /// If there is no such element.
     #[track_caller]
     pub fn store(&self, index: usize, edge: P::Local<'_>, _guard: &Guard) {
         let object = edge.into_object();
-        let old = self.edges().write(|mut writer| writer.replace_pinned(index, object));
+        let old = self.edges().write(|mut writer| writer.set_pinned(index, object));
         assert!(old.is_some(), "no element {index} in the `GcVec`");
     }
 

@@ -59,7 +59,7 @@ impl<K: MapKey + Hash + Eq, P: Element, S: BuildHasher> GcMap<K, P, S> {
         loop {
             let mut change = self.table().reserved();
             if let Some(at) = change.find(hash, |other, _| *other == key) {
-                drop(change.replace_pinned(at, object));
+                change.set_pinned(at, object);
                 return;
             }
             if change.has_room() {

@@ -218,9 +218,9 @@ impl<K, P: Element> Change<'_, K, P> {
         replaced.unwrap_or_else(|_| unreachable!("it was found"))
     }
 
-    /// As [`replace`](Self::replace), with the edge to an object that only a pin may keep.
-    pub(super) fn replace_pinned(self, at: usize, object: Option<Object>) -> P {
-        self.edges.write(|mut writer| writer.replace_pinned(at, object)).expect("it was found")
+    /// As [`replace`](Self::replace), with the edge to an object that only a pin may keep, and the old one ends.
+    pub(super) fn set_pinned(self, at: usize, object: Option<Object>) {
+        drop(self.edges.write(|mut writer| writer.set_pinned(at, object)).expect("it was found"));
     }
 
     /// Takes an entry out.

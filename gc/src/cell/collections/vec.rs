@@ -181,7 +181,8 @@ impl<P: Element> GcVec<P> {
     /// If there is no such element.
     #[track_caller]
     pub fn set(&self, index: usize, edge: P) {
-        drop(self.replace(index, edge));
+        let old = self.0.write(|mut writer| writer.set(index, edge));
+        drop(old.unwrap_or_else(|_| missing(index)));
     }
 
     /// Puts `edge` in the place of the element at `index`, and gives that back.
