@@ -34,6 +34,10 @@ pub(crate) enum Turn {
     /// Sees this thread inactive.
     SeeInactive(u8),
     BeginSweeping,
+    /// Hands the white objects over whose finalizers are due.
+    HandOver,
+    /// Publishes them; then sweeping begins.
+    Publish,
     /// Sweeps the next dead object, or finds none left.
     Sweep,
     /// The thread's buffer (or the marker's) is full, and this entry's turn comes.
@@ -52,7 +56,7 @@ impl Play<'_> {
     /// All steps that the collector can take.
     pub(crate) fn turns(&self, turns: &mut Vec<Turn>) {
         self.cycle_turns(turns);
-        if self.state.phase.is_marking() {
+        if self.state.phase.is_marking() || self.state.phase == Phase::Finalizing {
             self.marker_turns(turns);
         }
         if self.scenario.filter {
@@ -93,8 +97,24 @@ impl Play<'_> {
             Phase::Handshake => {
                 turns.extend(state.pending.iter().filter(|&thread| !self.in_operation(thread)).map(Turn::SeeInactive));
             }
+            Phase::Finalizing => {
+                let grey = self.heap().any(|id| self.peek_color(id) == Color::Grey);
+                if !self.white_and_due().is_empty() {
+                    turns.push(Turn::HandOver);
+                } else if !grey && state.marker == Marker::Idle {
+                    turns.push(Turn::Publish);
+                }
+            }
             Phase::Sweeping => turns.push(Turn::Sweep),
         }
+    }
+
+    /// White objects whose finalizers are due.
+    fn white_and_due(&self) -> Bits {
+        let mut found = Bits::default();
+        let due = |id: &Id| self.is_white(*id) && self.state.objects[usize::from(*id)].due;
+        self.heap().filter(due).for_each(|id| found.add(id));
+        found
     }
 
     /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
@@ -185,10 +205,16 @@ impl Play<'_> {
             Turn::SeeInactive(thread) => {
                 self.state.pending.remove(thread);
                 if self.state.pending.is_empty() {
-                    self.state.phase = Phase::Sweeping;
+                    self.end_handshake();
                 }
             }
             Turn::BeginSweeping => self.end_clearing(),
+            Turn::HandOver => self.hand_over(),
+            Turn::Publish => {
+                let handed_over = std::mem::take(&mut self.state.handed_over);
+                self.state.queue.0 |= handed_over.0;
+                self.state.phase = Phase::Sweeping;
+            }
             Turn::Sweep => self.sweep(),
             Turn::Filter(buffer, id) => self.filter(buffer, id),
         }
@@ -449,6 +475,9 @@ impl Play<'_> {
         if self.reachable().has(target) {
             self.fault(Fault::WeakLost(target));
         }
+        if !self.keeps(Rule::ClearWhatFinalizersReach) && self.is_for_finalizers(target) {
+            return;
+        }
         self.object(w).target = None;
         if self.keeps(Rule::WNotFreedWithTarget) {
             self.object(w).color = Color::Black;
@@ -461,8 +490,43 @@ impl Play<'_> {
             self.state.phase = Phase::Handshake;
             (0..THREADS as u8).for_each(|thread| self.state.pending.add(thread));
         } else {
-            self.state.phase = Phase::Sweeping;
+            self.end_handshake();
         }
+    }
+
+    /// Nobody but the collector can reach a white object from here on.
+    fn end_handshake(&mut self) {
+        let finalizes = !self.white_and_due().is_empty();
+        self.state.phase = if finalizes { Phase::Finalizing } else { Phase::Sweeping };
+    }
+
+    /// Each gets a counted handle, which is the queue's. All are found before any is marked through another.
+    fn hand_over(&mut self) {
+        for id in self.white_and_due().iter() {
+            if self.object(id).handed_over {
+                self.fault(Fault::FinalizedTwice(id));
+            }
+            self.object(id).handed_over = true;
+            self.object(id).due = !self.keeps(Rule::HandedOverOnce);
+            if self.up(id) && self.keeps(Rule::QueueIsLogged) {
+                self.state.buffers[MARKER].add(id);
+            }
+            self.state.handed_over.add(id);
+            self.shade(id);
+            if !self.keeps(Rule::MarkWhatFinalizersReach) {
+                self.object(id).color = Color::Black;
+            }
+        }
+        if !self.keeps(Rule::PublishAfterMarking) {
+            self.state.queue.0 |= std::mem::take(&mut self.state.handed_over).0;
+        }
+    }
+
+    /// Whether only a finalizer will reach `id`.
+    fn is_for_finalizers(&self, id: Id) -> bool {
+        let mut state = self.state.clone();
+        state.handed_over = self.white_and_due();
+        super::properties::reachable(self.scenario, &state).has(id)
     }
 
     fn sweep(&mut self) {

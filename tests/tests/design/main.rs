@@ -1,7 +1,7 @@
 //! The design, model-checked above the reach of loom.
 //!
 //! Sections 4 to 9 of the design are played as rules, not as code: a handful of objects with plain fields, `GcCell`s and lock-type
-//! cells, two mutators with handles, guards, pins and weak handles, one marker, and a few cycles. An explicit-state checker goes through every order of
+//! cells, two mutators with handles, guards, pins and weak handles, finalizers, one marker, and a few cycles. An explicit-state checker goes through every order of
 //! their steps, so that what it does not find within the bounds of a scenario is not there. Loom checks the code of one
 //! small type in one short encounter, with its memory orderings; this checks that the types together do what the design promises, from S1 to the
 //! sweep of the next cycle but one, as if memory were sequentially consistent.
@@ -32,8 +32,8 @@
 //! An operation is one step unless another thread or the marker could see it half done (a pinned store into a counted cell, an
 //! upgrade, winning a lock); S1 and S2 wait for operations. The marker claims one handle or one `GcCell` in one step, and so is filtering or scanning one
 //! entry; tracing an object is several. Lists are sets: duplicates in one buffer are filtered one by one in the code, and
-//! the last one that is left decides. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already. Content of a lock-type
-//! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. Not played: finalizers,
+//! the last one that is left decides. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already. Content of a lock-type
+//! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. Not played:
 //! `new_cyclic`, ephemerons, edge collections, threads that end, the caches of spans (a slot is a span), memory orderings (loom's part).
 //!
 //! Where the design leaves a choice, the model does what the crate does: the scan takes the log before the candidates and leaves to the log

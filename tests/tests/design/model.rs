@@ -150,6 +150,7 @@ impl Model for Design {
                 properties::unreachable_is_gone(model.scenario, state)
             }),
             Property::<Self>::always("nothing is logged twice", |_, state| properties::logged_once(state)),
+            Property::<Self>::always("nothing is finalized twice", |_, state| properties::finalized_once(state)),
             Property::<Self>::always("a writer is alone", |_, state| properties::writers_are_alone(state)),
         ];
         // What follows is how the design keeps what is above; a weakened rule has to break one of those.

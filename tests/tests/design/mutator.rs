@@ -82,7 +82,10 @@ impl Play<'_> {
 
     /// Whether `act` takes nothing from the budget: it gives something back.
     fn is_free(act: Act) -> bool {
-        matches!(act, Act::Drop(_) | Act::Unpin | Act::EndRead(_) | Act::EndWrite(_) | Act::EndWriteNested(_))
+        matches!(
+            act,
+            Act::Drop(_) | Act::Finalize(_) | Act::Unpin | Act::EndRead(_) | Act::EndWrite(_) | Act::EndWriteNested(_)
+        )
     }
 
     /// Whether `thread` may do `act` now. It is idle.
@@ -172,6 +175,7 @@ impl Play<'_> {
                 self.reaches(thread, id) && self.peek(id).w.map_or(slot_is_free, |w| self.may_hold_one_more(thread, w))
             }
             Act::Upgrade(w) => self.reaches_weak(thread, w) && gets(self.peek(w).target),
+            Act::Finalize(id) => self.state.queue.has(id) && self.may_hold_one_more(thread, id),
         }
     }
 
@@ -232,6 +236,10 @@ impl Play<'_> {
             Act::MoveInNested(owner, id) => self.move_in(thread, owner, 1, id),
             Act::Downgrade(id, slot) => self.downgrade(thread, id, slot),
             Act::Upgrade(w) => self.begin_upgrade(thread, w),
+            Act::Finalize(id) => {
+                self.state.queue.remove(id);
+                self.thread(thread).handles[usize::from(id)] += 1;
+            }
         }
     }
 
@@ -295,7 +303,7 @@ impl Play<'_> {
     fn born(&mut self, slot: Id, object: Object) {
         let black = match self.state.phase {
             Phase::Scanning | Phase::Marking => self.keeps(Rule::BlackAllocation),
-            Phase::Clearing | Phase::Handshake => self.keeps(Rule::BlackUntilSweeping),
+            Phase::Clearing | Phase::Handshake | Phase::Finalizing => self.keeps(Rule::BlackUntilSweeping),
             Phase::Sweeping | Phase::Off => false,
         };
         let color = if black { Color::Black } else { Color::White };

@@ -184,6 +184,8 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         phase: Phase::Off,
         marker: Marker::Idle,
         pending: Bits::default(),
+        handed_over: Bits::default(),
+        queue: Bits::default(),
         cycles_left: scenario.cycles + more_cycles,
         quiet: 0,
         fault: None,

@@ -24,7 +24,7 @@ pub(crate) fn counted_handles(scenario: &Scenario, state: &State, id: Id) -> u8 
             _ => 0,
         })
         .sum();
-    let mut count = threads + steps;
+    let mut count = threads + steps + u8::from(state.handed_over.has(id)) + u8::from(state.queue.has(id));
     for owner in 0..OBJECTS as Id {
         let object = &state.objects[usize::from(owner)];
         if object.life != Life::Alive {
@@ -80,7 +80,7 @@ pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Bits {
 }
 
 fn roots(scenario: &Scenario, state: &State) -> Bits {
-    let mut roots = Bits::default();
+    let mut roots = Bits(state.handed_over.0 | state.queue.0);
     (0..OBJECTS as Id).filter(|&id| scenario.shapes[usize::from(id)].outside).for_each(|id| roots.add(id));
     for thread in &state.threads {
         (0..OBJECTS as Id).filter(|&id| thread.handles[usize::from(id)] > 0).for_each(|id| roots.add(id));
@@ -102,7 +102,7 @@ fn roots(scenario: &Scenario, state: &State) -> Bits {
 /// Nothing reachable has been swept, nothing freed has been touched, no weak handle has been lost.
 pub(crate) fn reachable_lives(scenario: &Scenario, state: &State) -> bool {
     let lives = |id: Id| state.objects[usize::from(id)].life == Life::Alive;
-    let faultless = matches!(state.fault, None | Some(Fault::LoggedTwice(_)));
+    let faultless = matches!(state.fault, None | Some(Fault::LoggedTwice(_) | Fault::FinalizedTwice(_)));
     faultless && reachable(scenario, state).iter().all(lives)
 }
 
@@ -131,6 +131,11 @@ pub(crate) fn entries_live(state: &State) -> bool {
 /// The log, which nobody filters, has no second entry for anything, so that it does not grow without bound.
 pub(crate) fn logged_once(state: &State) -> bool {
     !matches!(state.fault, Some(Fault::LoggedTwice(_)))
+}
+
+/// Nothing is finalized a second time.
+pub(crate) fn finalized_once(state: &State) -> bool {
+    !matches!(state.fault, Some(Fault::FinalizedTwice(_)))
 }
 
 /// With mutators quiet for as many whole cycles as the scenario says, what is unreachable has been swept.

@@ -7,8 +7,8 @@
 use super::{
     scenario::Scenario,
     scenarios::{
-        BIRTHS, CYCLE, EDGES, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, NEWBORNS, PINS, SLICES,
-        STORES, TRAP, WEAK, WINDOWS, WRITERS,
+        BIRTHS, CYCLE, EDGES, FINALIZERS, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, NEWBORNS,
+        PINS, SLICES, STORES, TRAP, WEAK, WINDOWS, WRITERS,
     },
 };
 
@@ -182,6 +182,19 @@ rules! {
     ClearAfterS2,
     /// Each thread is seen inactive between clearing and sweeping. Weakened: sweeping begins at once.
     HandshakeBeforeSweep,
+
+    // Section 9: finalizers.
+
+    /// What white finalizable objects reach is marked before the sweep. Weakened: they alone are.
+    MarkWhatFinalizersReach,
+    /// They are published when that is done. Weakened: as soon as they are found.
+    PublishAfterMarking,
+    /// The queue's handles are logged. Weakened: they are counted only.
+    QueueIsLogged,
+    /// A finalizer is due until its object is handed over. Weakened: for ever.
+    HandedOverOnce,
+    /// W's of what only finalizers reach are cleared as all W's of white targets are. Weakened: they stay.
+    ClearWhatFinalizersReach,
 }
 
 /// For each rule a scenario in which something goes wrong without it.
@@ -252,6 +265,11 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::ClearBeforeSweep, &WEAK),
     (Rule::ClearAfterS2, &WEAK),
     (Rule::HandshakeBeforeSweep, &WEAK),
+    (Rule::MarkWhatFinalizersReach, &FINALIZERS),
+    (Rule::PublishAfterMarking, &FINALIZERS),
+    (Rule::QueueIsLogged, &FINALIZERS),
+    (Rule::HandedOverOnce, &FINALIZERS),
+    (Rule::ClearWhatFinalizersReach, &FINALIZERS),
 ];
 
 /// Rules that nobody misses, with the scenarios that would be the first to.

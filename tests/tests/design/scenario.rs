@@ -98,6 +98,8 @@ pub(crate) enum Act {
     Downgrade(Id, Id),
     /// `Weak::upgrade` through this W.
     Upgrade(Id),
+    /// The finalizer thread takes this object out of the queue; what the finalizer does are further acts.
+    Finalize(Id),
 }
 
 impl Act {

@@ -379,6 +379,35 @@ pub(crate) const NEW_WEAK: Scenario = Scenario {
     ..BLANK
 };
 
+/// Two objects with finalizers that lead to each other, and a weak handle to what one of them holds. The second thread is the finalizers'.
+pub(crate) const FINALIZERS: Scenario = Scenario {
+    name: "finalizers",
+    shapes: [EDGE, EDGE, EDGE, LEAF, LEAF],
+    begin: |state| {
+        let first = alive(state, 0);
+        first.due = true;
+        first.edge.target = Some(2);
+        let second = alive(state, 2);
+        second.due = true;
+        second.plain = Some(0);
+        second.edge.target = Some(1);
+        let target = alive(state, 1);
+        target.w = Some(3);
+        target.edge.target = Some(4);
+        alive(state, 3).target = Some(1);
+        alive(state, 4);
+        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[3] = 1;
+    },
+    weak_slots: Bits(1 << 3),
+    acts: [
+        &[Drop(0), Upgrade(3), Take(1), Drop(1), Drop(3), Drop(4)],
+        &[Finalize(0), Finalize(2), Take(2), Get(0), Drop(0), Drop(2), Drop(1)],
+    ],
+    budgets: [2, 2],
+    ..BLANK
+};
+
 /// Everything in a cell was counted, then the cell becomes part of a dead cycle.
 pub(crate) const GARBAGE: Scenario = Scenario {
     name: "dead cycles through counted cells",
@@ -461,6 +490,7 @@ pub(crate) const ALL: &[&Scenario] = &[
     &PINNED_BIRTHS,
     &WEAK,
     &NEW_WEAK,
+    &FINALIZERS,
     &GARBAGE,
     &TWO_CELLS,
     &PINNED_DROP,

@@ -118,6 +118,10 @@ pub(crate) struct Object {
     pub(crate) w: Option<Id>,
     /// The target, if this object is a W.
     pub(crate) target: Option<Id>,
+    /// Has a finalizer, which is due.
+    pub(crate) due: bool,
+    /// Has been handed over to its finalizer.
+    pub(crate) handed_over: bool,
 }
 
 /// Where a thread stands inside something that takes several steps.
@@ -178,6 +182,8 @@ pub(crate) enum Phase {
     Clearing,
     /// Each thread is to be seen inactive once.
     Handshake,
+    /// White objects whose finalizers are due are handed over, and what they reach is marked without barriers.
+    Finalizing,
     Sweeping,
 }
 
@@ -224,6 +230,8 @@ pub(crate) enum Fault {
     LoggedTwice(Id),
     /// A W was cleared, or an upgrade refused, although the target was reachable.
     WeakLost(Id),
+    /// An object was handed over to its finalizer once more.
+    FinalizedTwice(Id),
 }
 
 impl State {
@@ -255,6 +263,10 @@ pub(crate) struct State {
     pub(crate) marker: Marker,
     /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
     pub(crate) pending: Bits,
+    /// Objects that have been handed over, each with a counted handle, and are not published yet.
+    pub(crate) handed_over: Bits,
+    /// The same once published: what the finalizer thread takes.
+    pub(crate) queue: Bits,
     pub(crate) cycles_left: u8,
     /// S1s since a mutator last did anything.
     pub(crate) quiet: u8,
@@ -292,7 +304,7 @@ impl Object {
     fn word(&self) -> u64 {
         let mut word = Word::new();
         word.put(self.life as u8, 2).put(self.color as u8, 2).bit(self.swept).put(self.count, 4).bit(self.in_log);
-        word.bit(self.unshared);
+        word.bit(self.unshared).bit(self.due).bit(self.handed_over);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
         let lock = &self.lock;
         word.put(lock.readers.0, 2).bit(lock.claimed).bit(lock.marker).id(lock.content[0]).id(lock.content[1]);
@@ -365,6 +377,7 @@ impl Hash for State {
         );
         let mut word = Word::new();
         word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3);
+        word.put(self.handed_over.0, 8).put(self.queue.0, 8);
         self.marker.put(&mut word);
         let (kind, id) = match self.fault {
             None => (0, 0),
@@ -372,6 +385,7 @@ impl Hash for State {
             Some(Fault::CountBelowZero(id)) => (2, id),
             Some(Fault::WeakLost(id)) => (3, id),
             Some(Fault::LoggedTwice(id)) => (4, id),
+            Some(Fault::FinalizedTwice(id)) => (5, id),
         };
         hasher.write_u64(word.put(kind, 3).put(id, 3).bits);
     }
