@@ -1,11 +1,11 @@
-//! What the collector does: the stops, the root scan, the marker, the weak pass, the sweep. And filtering, which is a mutator's
+//! What the collector does: the stops, the root scan, the marker; what comes after S2 is played in `ending`. And filtering, which is a mutator's
 //! work but comes when a buffer is full, that is to say at any time.
 
 use super::{
     play::Play,
     rules::Rule,
     scenario::Nested,
-    state::{Bits, Color, Fault, Held, Id, Life, MARKER, Marker, Mode, Object, Phase, Pin, THREADS},
+    state::{Bits, Color, Held, Id, MARKER, Marker, Mode, Object, Phase, Pin, THREADS},
 };
 
 /// A step of the collector.
@@ -28,6 +28,8 @@ pub(crate) enum Turn {
     SetFlag,
     GiveUp,
     CountBack,
+    /// The ephemeron has begun to wait, and its key is looked at.
+    LookAtKey,
     S2,
     /// Looks at this W, and clears it if its target is white.
     Clear(Id),
@@ -49,7 +51,7 @@ impl Play<'_> {
         self.state.objects[usize::from(id)].color
     }
 
-    fn is_white(&self, id: Id) -> bool {
+    pub(super) fn is_white(&self, id: Id) -> bool {
         self.peek_color(id) == Color::White
     }
 
@@ -109,14 +111,6 @@ impl Play<'_> {
         }
     }
 
-    /// White objects whose finalizers are due.
-    fn white_and_due(&self) -> Bits {
-        let mut found = Bits::default();
-        let due = |id: &Id| self.is_white(*id) && self.state.objects[usize::from(*id)].due;
-        self.heap().filter(due).for_each(|id| found.add(id));
-        found
-    }
-
     /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
     fn to_scan(&self) -> Bits {
         if self.state.taken_log.is_empty() { self.state.taken_candidates } else { self.state.taken_log }
@@ -139,6 +133,7 @@ impl Play<'_> {
             }
             Marker::Back { .. } => turns.push(Turn::CountBack),
             Marker::Flagging(_) => turns.push(Turn::SetFlag),
+            Marker::AtKey(_) => turns.push(Turn::LookAtKey),
         }
     }
 
@@ -200,6 +195,7 @@ impl Play<'_> {
             }
             Turn::GiveUp => self.give_up(),
             Turn::CountBack => self.count_back(),
+            Turn::LookAtKey => self.look_at_key(),
             Turn::S2 => self.end_marking(),
             Turn::Clear(w) => self.clear(w),
             Turn::SeeInactive(thread) => {
@@ -212,6 +208,9 @@ impl Play<'_> {
             Turn::HandOver => self.hand_over(),
             Turn::Publish => {
                 let handed_over = std::mem::take(&mut self.state.handed_over);
+                if self.keeps(Rule::ClearAgainForFinalizers) {
+                    self.state.waiting.iter().for_each(|id| self.clear_ephemeron(id));
+                }
                 self.state.queue.0 |= handed_over.0;
                 self.state.phase = Phase::Sweeping;
             }
@@ -307,13 +306,48 @@ impl Play<'_> {
         if self.keeps(Rule::WKeptByMarkedTarget) {
             w.into_iter().for_each(|w| self.shade(w));
         }
+        for ephemeron in self.waiting_for(id) {
+            if self.keeps(Rule::MarkedKeyWakes) {
+                self.wake(ephemeron);
+            }
+        }
         let shape = self.scenario.shapes[usize::from(id)];
         self.state.marker = match shape {
+            _ if self.object(id).key.is_some() => self.trace_ephemeron(id),
             _ if shape.edge => Marker::AtEdge(id),
             _ if shape.lock => Marker::AtLock(id),
             _ => Marker::Idle,
         };
         self.object(id).color = Color::Black;
+    }
+
+    /// The value waits for the key: first the ephemeron is where one finds it who marks the key, then the key is looked at.
+    fn trace_ephemeron(&mut self, id: Id) -> Marker {
+        let white = self.object(id).key.is_some_and(|key| self.is_white(key));
+        if !self.keeps(Rule::ValueWaitsForKey) || !white && !self.keeps(Rule::WaitThenLook) {
+            self.wake(id);
+            return Marker::Idle;
+        }
+        if self.keeps(Rule::WaitThenLook) {
+            self.state.waiting.add(id);
+        }
+        Marker::AtKey(id)
+    }
+
+    fn look_at_key(&mut self) {
+        let Marker::AtKey(id) = std::mem::take(&mut self.state.marker) else { return };
+        if !self.keeps(Rule::WaitThenLook) {
+            self.state.waiting.add(id);
+        } else if self.object(id).key.is_some_and(|key| !self.is_white(key)) {
+            self.wake(id);
+        }
+    }
+
+    /// The ephemeron's key is marked.
+    fn wake(&mut self, ephemeron: Id) {
+        self.state.waiting.remove(ephemeron);
+        let value = self.object(ephemeron).value;
+        value.into_iter().for_each(|value| self.shade(value));
     }
 
     fn trace_edge(&mut self) {
@@ -446,118 +480,6 @@ impl Play<'_> {
         let due = if self.keeps(Rule::CountBackLogs) { !self.object(id).in_log } else { first };
         if due {
             self.state.buffers[MARKER].add(id);
-        }
-    }
-
-    // After marking.
-
-    fn end_marking(&mut self) {
-        self.state.objects.iter_mut().for_each(|object| object.swept = false);
-        let ws: Vec<Id> = self.heap().filter(|&id| self.object_is_w(id)).collect();
-        if ws.is_empty() && !self.scenario.acts.iter().any(|acts| acts.iter().any(|act| act.is_about_weak())) {
-            self.state.phase = Phase::Sweeping;
-            return;
-        }
-        ws.into_iter().for_each(|w| self.state.pending.add(w));
-        self.state.phase = Phase::Clearing;
-    }
-
-    fn object_is_w(&self, id: Id) -> bool {
-        self.state.objects[usize::from(id)].target.is_some()
-    }
-
-    fn clear(&mut self, w: Id) {
-        self.state.pending.remove(w);
-        let Some(target) = self.object(w).target else { return };
-        if !self.is_white(target) {
-            return;
-        }
-        if self.reachable().has(target) {
-            self.fault(Fault::WeakLost(target));
-        }
-        if !self.keeps(Rule::ClearWhatFinalizersReach) && self.is_for_finalizers(target) {
-            return;
-        }
-        self.object(w).target = None;
-        if self.keeps(Rule::WNotFreedWithTarget) {
-            self.object(w).color = Color::Black;
-        }
-    }
-
-    fn end_clearing(&mut self) {
-        self.state.pending = Bits::default();
-        if self.keeps(Rule::HandshakeBeforeSweep) {
-            self.state.phase = Phase::Handshake;
-            (0..THREADS as u8).for_each(|thread| self.state.pending.add(thread));
-        } else {
-            self.end_handshake();
-        }
-    }
-
-    /// Nobody but the collector can reach a white object from here on.
-    fn end_handshake(&mut self) {
-        let finalizes = !self.white_and_due().is_empty();
-        self.state.phase = if finalizes { Phase::Finalizing } else { Phase::Sweeping };
-    }
-
-    /// Each gets a counted handle, which is the queue's. All are found before any is marked through another.
-    fn hand_over(&mut self) {
-        for id in self.white_and_due().iter() {
-            if self.object(id).handed_over {
-                self.fault(Fault::FinalizedTwice(id));
-            }
-            self.object(id).handed_over = true;
-            self.object(id).due = !self.keeps(Rule::HandedOverOnce);
-            if self.up(id) && self.keeps(Rule::QueueIsLogged) {
-                self.state.buffers[MARKER].add(id);
-            }
-            self.state.handed_over.add(id);
-            self.shade(id);
-            if !self.keeps(Rule::MarkWhatFinalizersReach) {
-                self.object(id).color = Color::Black;
-            }
-        }
-        if !self.keeps(Rule::PublishAfterMarking) {
-            self.state.queue.0 |= std::mem::take(&mut self.state.handed_over).0;
-        }
-    }
-
-    /// Whether only a finalizer will reach `id`.
-    fn is_for_finalizers(&self, id: Id) -> bool {
-        let mut state = self.state.clone();
-        state.handed_over = self.white_and_due();
-        super::properties::reachable(self.scenario, &state).has(id)
-    }
-
-    fn sweep(&mut self) {
-        let dead = self.heap().find(|&id| self.is_white(id) && !self.state.objects[usize::from(id)].swept);
-        match dead {
-            Some(id) => self.free(id),
-            None => {
-                self.state.phase = Phase::Off;
-                self.state.cycles_left -= 1;
-            }
-        }
-    }
-
-    /// Frees a dead object: claimed handles in it are forgotten, counted ones count down.
-    pub(crate) fn free(&mut self, id: Id) {
-        let object = *self.object(id);
-        let nested = self.nested(id) != Nested::Handle;
-        let second_counted = if nested { object.lock.nested_counted } else { !object.lock.claimed };
-        let handles = [
-            (object.skipped, true),
-            (object.plain, false),
-            (object.edge.target, object.edge.counted),
-            (object.lock.content[0], !object.lock.claimed),
-            (object.lock.content[1], second_counted),
-        ];
-        *self.object(id) = Object { life: Life::Freed, ..Object::default() };
-        for (target, counted) in handles {
-            let Some(target) = target else { continue };
-            if if counted { self.keeps(Rule::SweepCountsDown) } else { !self.keeps(Rule::SweepForgetsClaimed) } {
-                self.down(target);
-            }
         }
     }
 }

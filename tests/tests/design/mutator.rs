@@ -175,6 +175,7 @@ impl Play<'_> {
                 self.reaches(thread, id) && self.peek(id).w.map_or(slot_is_free, |w| self.may_hold_one_more(thread, w))
             }
             Act::Upgrade(w) => self.reaches_weak(thread, w) && gets(self.peek(w).target),
+            Act::Value(id) => self.reaches(thread, id) && gets(self.peek(id).value),
             Act::Finalize(id) => self.state.queue.has(id) && self.may_hold_one_more(thread, id),
         }
     }
@@ -236,6 +237,7 @@ impl Play<'_> {
             Act::MoveInNested(owner, id) => self.move_in(thread, owner, 1, id),
             Act::Downgrade(id, slot) => self.downgrade(thread, id, slot),
             Act::Upgrade(w) => self.begin_upgrade(thread, w),
+            Act::Value(id) => self.value(thread, id),
             Act::Finalize(id) => {
                 self.state.queue.remove(id);
                 self.thread(thread).handles[usize::from(id)] += 1;
@@ -549,6 +551,22 @@ impl Play<'_> {
         }
         self.up_in_operation(thread, target);
         self.receive(thread, target);
+    }
+}
+
+impl Play<'_> {
+    /// Loads and counts the value of an ephemeron, unless its key is found dead.
+    fn value(&mut self, thread: u8, id: Id) {
+        let Object { key: Some(key), value: Some(value), .. } = *self.peek(id) else { return };
+        let looks = matches!(self.state.phase, Phase::Clearing | Phase::Handshake);
+        if looks && self.touch(key) && self.peek(key).color == Color::White && self.keeps(Rule::ValueLooksAtKey) {
+            if self.reachable().has(key) {
+                self.fault(Fault::WeakLost(id));
+            }
+            return;
+        }
+        self.up_in_operation(thread, value);
+        self.receive(thread, value);
     }
 }
 

@@ -36,17 +36,25 @@ impl Play<'_> {
         alive
     }
 
-    /// Greys `id` if it is white; without handles it is black at once.
+    /// Greys `id` if it is white; without handles, and if nothing waits for it, it is black at once.
     pub(crate) fn shade(&mut self, id: Id) {
         let shape = self.scenario.shapes[usize::from(id)];
         if shape.outside || !self.touch(id) {
             return;
         }
+        let awaited = self.waiting_for(id).next().is_some();
         let object = self.object(id);
-        let leaf = !shape.edge && !shape.lock && object.plain.is_none() && object.w.is_none();
+        let holds = object.plain.is_some() || object.w.is_some() || object.key.is_some();
+        let leaf = !shape.edge && !shape.lock && !holds && !awaited;
         if object.color == Color::White {
             object.color = if leaf { Color::Black } else { Color::Grey };
         }
+    }
+
+    /// The ephemerons that wait for this key.
+    pub(crate) fn waiting_for(&self, key: Id) -> impl Iterator<Item = Id> + use<> {
+        let objects = self.state.objects;
+        self.state.waiting.iter().filter(move |&id| objects[usize::from(id)].key == Some(key))
     }
 
     /// The barrier of an operation.
@@ -184,6 +192,7 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         phase: Phase::Off,
         marker: Marker::Idle,
         pending: Bits::default(),
+        waiting: Bits::default(),
         handed_over: Bits::default(),
         queue: Bits::default(),
         cycles_left: scenario.cycles + more_cycles,

@@ -75,6 +75,11 @@ pub(crate) fn reachable(scenario: &Scenario, state: &State) -> Bits {
         let lock = &object.lock;
         let targets = [object.plain, object.skipped, object.edge.target, lock.content[0], lock.content[1], object.w];
         targets.into_iter().flatten().for_each(|target| reached.add(target));
+        // Of ephemerons among them, this one's or others', the keys of which are, too.
+        let ephemerons = reached.iter().map(|id| &state.objects[usize::from(id)]).filter(|it| it.key.is_some());
+        let kept: Vec<Id> =
+            ephemerons.filter(|it| it.key.is_some_and(|key| reached.has(key))).filter_map(|it| it.value).collect();
+        kept.into_iter().for_each(|value| reached.add(value));
     }
     reached
 }

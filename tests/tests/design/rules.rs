@@ -7,8 +7,8 @@
 use super::{
     scenario::Scenario,
     scenarios::{
-        BIRTHS, CYCLE, EDGES, FINALIZERS, GARBAGE, LEAK, NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_WEAK, NEWBORNS,
-        PINS, SLICES, STORES, TRAP, WEAK, WINDOWS, WRITERS,
+        BIRTHS, CYCLE, EDGES, EPHEMERONS, FINALIZERS, GARBAGE, KEPT_EPHEMERON, LEAK, NESTED_EDGE, NESTED_LOCK,
+        NESTED_STORE, NEW_WEAK, NEWBORNS, PINS, SLICES, STORES, TRAP, WEAK, WINDOWS, WRITERS,
     },
 };
 
@@ -183,6 +183,17 @@ rules! {
     /// Each thread is seen inactive between clearing and sweeping. Weakened: sweeping begins at once.
     HandshakeBeforeSweep,
 
+    // Section 9: ephemerons.
+
+    /// A value is greyed when its key is marked. Weakened: when its ephemeron is traced.
+    ValueWaitsForKey,
+    /// An ephemeron waits first, then looks at its key. Weakened: looks, then waits.
+    WaitThenLook,
+    /// Marking a key wakes the ephemerons that wait for it. Weakened: it does not.
+    MarkedKeyWakes,
+    /// Between S2 and sweeping, who wants the value looks at the key's mark. Weakened: does not.
+    ValueLooksAtKey,
+
     // Section 9: finalizers.
 
     /// What white finalizable objects reach is marked before the sweep. Weakened: they alone are.
@@ -193,6 +204,8 @@ rules! {
     QueueIsLogged,
     /// A finalizer is due until its object is handed over. Weakened: for ever.
     HandedOverOnce,
+    /// Ephemerons that finalizers reach, and whose keys they do not, are cleared before that. Weakened: they are not.
+    ClearAgainForFinalizers,
     /// W's of what only finalizers reach are cleared as all W's of white targets are. Weakened: they stay.
     ClearWhatFinalizersReach,
 }
@@ -265,10 +278,15 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::ClearBeforeSweep, &WEAK),
     (Rule::ClearAfterS2, &WEAK),
     (Rule::HandshakeBeforeSweep, &WEAK),
+    (Rule::ValueWaitsForKey, &EPHEMERONS),
+    (Rule::WaitThenLook, &EPHEMERONS),
+    (Rule::MarkedKeyWakes, &EPHEMERONS),
+    (Rule::ValueLooksAtKey, &EPHEMERONS),
     (Rule::MarkWhatFinalizersReach, &FINALIZERS),
     (Rule::PublishAfterMarking, &FINALIZERS),
     (Rule::QueueIsLogged, &FINALIZERS),
     (Rule::HandedOverOnce, &FINALIZERS),
+    (Rule::ClearAgainForFinalizers, &KEPT_EPHEMERON),
     (Rule::ClearWhatFinalizersReach, &FINALIZERS),
 ];
 

@@ -98,13 +98,15 @@ pub(crate) enum Act {
     Downgrade(Id, Id),
     /// `Weak::upgrade` through this W.
     Upgrade(Id),
+    /// A handle to the value of this ephemeron.
+    Value(Id),
     /// The finalizer thread takes this object out of the queue; what the finalizer does are further acts.
     Finalize(Id),
 }
 
 impl Act {
     pub(crate) fn is_about_weak(self) -> bool {
-        matches!(self, Act::Downgrade(..) | Act::Upgrade(_))
+        matches!(self, Act::Downgrade(..) | Act::Upgrade(_) | Act::Value(_))
     }
 }
 

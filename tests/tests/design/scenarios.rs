@@ -379,6 +379,25 @@ pub(crate) const NEW_WEAK: Scenario = Scenario {
     ..BLANK
 };
 
+/// An ephemeron whose value leads to its key, which a cell holds.
+pub(crate) const EPHEMERONS: Scenario = Scenario {
+    name: "ephemerons",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        let ephemeron = alive(state, 2);
+        ephemeron.key = Some(1);
+        ephemeron.value = Some(3);
+        alive(state, 3).plain = Some(1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[2] = 1;
+    },
+    acts: [&[Take(0), Get(0), Drop(0), Drop(1)], &[Value(2), Drop(2), Drop(3)]],
+    budgets: [2, 2],
+    ..BLANK
+};
+
 /// Two objects with finalizers that lead to each other, and a weak handle to what one of them holds. The second thread is the finalizers'.
 pub(crate) const FINALIZERS: Scenario = Scenario {
     name: "finalizers",
@@ -405,6 +424,27 @@ pub(crate) const FINALIZERS: Scenario = Scenario {
         &[Finalize(0), Finalize(2), Take(2), Get(0), Drop(0), Drop(2), Drop(1)],
     ],
     budgets: [2, 2],
+    ..BLANK
+};
+
+/// An object with a finalizer that holds an ephemeron; somebody else may hold the key.
+pub(crate) const KEPT_EPHEMERON: Scenario = Scenario {
+    name: "an ephemeron kept for a finalizer",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        let mortal = alive(state, 0);
+        mortal.due = true;
+        mortal.edge.target = Some(2);
+        alive(state, 1);
+        let ephemeron = alive(state, 2);
+        ephemeron.key = Some(1);
+        ephemeron.value = Some(3);
+        alive(state, 3).plain = Some(1);
+        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[1] = 1;
+    },
+    acts: [&[Drop(0), Drop(1)], &[Finalize(0), Get(0), Value(2), Drop(0), Drop(2), Drop(3)]],
+    budgets: [1, 2],
     ..BLANK
 };
 
@@ -490,7 +530,9 @@ pub(crate) const ALL: &[&Scenario] = &[
     &PINNED_BIRTHS,
     &WEAK,
     &NEW_WEAK,
+    &EPHEMERONS,
     &FINALIZERS,
+    &KEPT_EPHEMERON,
     &GARBAGE,
     &TWO_CELLS,
     &PINNED_DROP,

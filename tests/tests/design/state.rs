@@ -118,6 +118,10 @@ pub(crate) struct Object {
     pub(crate) w: Option<Id>,
     /// The target, if this object is a W.
     pub(crate) target: Option<Id>,
+    /// The key, if this object is an ephemeron: it is not kept.
+    pub(crate) key: Option<Id>,
+    /// The value, kept while the key is.
+    pub(crate) value: Option<Id>,
     /// Has a finalizer, which is due.
     pub(crate) due: bool,
     /// Has been handed over to its finalizer.
@@ -218,6 +222,8 @@ pub(crate) enum Marker {
     Back { owner: Id, walked: u8, back: u8 },
     /// Has left a cell and is about to set its flag.
     Flagging(Id),
+    /// Inside an ephemeron that waits, or is about to, for its key.
+    AtKey(Id),
 }
 
 /// Something happened that must not, and that no later state need show.
@@ -263,6 +269,8 @@ pub(crate) struct State {
     pub(crate) marker: Marker,
     /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
     pub(crate) pending: Bits,
+    /// Ephemerons that wait for their keys to be marked.
+    pub(crate) waiting: Bits,
     /// Objects that have been handed over, each with a counted handle, and are not published yet.
     pub(crate) handed_over: Bits,
     /// The same once published: what the finalizer thread takes.
@@ -304,7 +312,7 @@ impl Object {
     fn word(&self) -> u64 {
         let mut word = Word::new();
         word.put(self.life as u8, 2).put(self.color as u8, 2).bit(self.swept).put(self.count, 4).bit(self.in_log);
-        word.bit(self.unshared).bit(self.due).bit(self.handed_over);
+        word.id(self.key).id(self.value).bit(self.unshared).bit(self.due).bit(self.handed_over);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
         let lock = &self.lock;
         word.put(lock.readers.0, 2).bit(lock.claimed).bit(lock.marker).id(lock.content[0]).id(lock.content[1]);
@@ -351,6 +359,7 @@ impl Marker {
             Marker::Inside { owner, mode, walked } => (4, owner, mode as u8, walked),
             Marker::Back { owner, walked, back } => (5, owner, walked, back),
             Marker::Flagging(id) => (6, id, 0, 0),
+            Marker::AtKey(id) => (7, id, 0, 0),
         };
         word.put(kind, 3).put(first, 3).put(second, 2).put(third, 2);
     }
@@ -377,7 +386,7 @@ impl Hash for State {
         );
         let mut word = Word::new();
         word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3);
-        word.put(self.handed_over.0, 8).put(self.queue.0, 8);
+        word.put(self.handed_over.0, 8).put(self.queue.0, 8).put(self.waiting.0, 8);
         self.marker.put(&mut word);
         let (kind, id) = match self.fault {
             None => (0, 0),
