@@ -1,7 +1,8 @@
 //! Finalizers: each runs once, what it sees and brings back is whole, and nobody waits for it.
 
 use graphgc::{
-    Finalize, Gc, GcCell, GcMutex, GcRefCell, LocalFinalize, Outcome, Trace, collect, pin, run_finalizers, stats,
+    Finalize, Gc, GcCell, GcMap, GcMutex, GcRefCell, GcSet, GcVec, LocalFinalize, Outcome, Trace, collect, pin,
+    run_finalizers, stats,
 };
 use graphgc_tests::{
     heap::{alone, settle},
@@ -9,6 +10,7 @@ use graphgc_tests::{
     payload::{Canary, Leaf, drops_of, new_id},
 };
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Mutex,
         atomic::{
@@ -570,4 +572,77 @@ fn a_cleanup_comes_after_the_finalizer() {
     settle_all();
     assert_eq!(said.try_recv(), Ok(()));
     assert!(!cleanup.cancel(), "it has run");
+}
+
+/// Saves itself, with collections of edges that nothing else leads to.
+#[derive(Trace)]
+#[trace(finalize)]
+struct Library {
+    me: GcCell<Option<Gc<Library>>>,
+    vec: GcVec<Gc<Leaf>>,
+    map: GcMap<u32, Gc<Leaf>>,
+    set: GcSet<Gc<Book>>,
+}
+
+#[derive(Trace)]
+struct Book {
+    number: u32,
+    pages: GcVec<Gc<Leaf>>,
+}
+
+impl PartialEq for Book {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Book {}
+
+impl Hash for Book {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+static LIBRARIES: Mutex<Vec<Gc<Library>>> = Mutex::new(Vec::new());
+
+impl Finalize for Library {
+    fn finalize(&self) {
+        LIBRARIES.lock().unwrap().push(self.me.take().unwrap());
+    }
+}
+
+/// What a collection of edges that only a finalizer kept alive holds is marked in the next cycles, too: after S2 the marker noted in the collection that it had
+/// traced it, and the next cycle took that for its own note.
+#[test]
+fn collections_of_a_resurrected_object_stay_whole() {
+    let _alone = alone();
+    let leaf = || Gc::new(Leaf::new(new_id()));
+    let library = Gc::new(Library {
+        me: GcCell::new(None),
+        vec: (0..5000).map(|_| leaf()).collect(),
+        map: (0..100).map(|key| (key, leaf())).collect(),
+        set: (0..100).map(|number| Gc::new(Book { number, pages: [leaf()].into_iter().collect() })).collect(),
+    });
+    library.me.set(Some(library.clone()));
+    let ids_of = |library: &Library| -> Vec<u32> {
+        let vec = library.vec.read().iter().map(|leaf| leaf.check()).collect::<Vec<_>>();
+        let map = library.map.read().values().map(|leaf| leaf.check()).collect::<Vec<_>>();
+        let set = library.set.read().iter().map(|book| book.pages.get(0).unwrap().check()).collect::<Vec<_>>();
+        [vec, map, set].concat()
+    };
+    let ids = ids_of(&library);
+    drop(library);
+    collect();
+    finalized();
+    let saved = LIBRARIES.lock().unwrap().pop().expect("it has saved itself");
+    for _ in 0..3 {
+        collect();
+        assert!(ids.iter().all(|id| drops_of(*id) == 0), "dropped, though a resurrected object leads there");
+    }
+    assert_eq!(ids_of(&saved), ids);
+    assert_eq!(graphgc::verify(), []);
+    drop(saved);
+    settle_all();
+    assert!(ids.iter().all(|id| drops_of(*id) == 1));
 }

@@ -160,9 +160,9 @@ impl GreyBuffer {
     }
 }
 
-/// The parity of the bitmap that takes marks in this cycle.
+/// The cycle that is marking, counted from 1: its parity is that of the bitmap that takes the marks.
 #[inline]
-pub(crate) fn mark_parity() -> usize {
+pub(crate) fn marked_cycle() -> usize {
     HEAP.cycle() as usize + 1
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
     }
     // SAFETY: whoever shades has the object from a live edge or handle, in an operation.
     unsafe {
-        if set_mark(object, mark_parity()) && (TypeInfo::of(object).kind.scan || WAITING.may_wait_for(object)) {
+        if set_mark(object, marked_cycle()) && (TypeInfo::of(object).kind.scan || WAITING.may_wait_for(object)) {
             buffer.push(object);
         }
     }

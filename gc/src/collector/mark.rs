@@ -17,7 +17,7 @@
 
 use super::{
     ephemerons::{EphemeronWord, WAITING},
-    grey::{GREY, mark_bit, mark_parity, set_mark},
+    grey::{GREY, mark_bit, marked_cycle, set_mark},
 };
 use crate::{
     cell::{
@@ -55,7 +55,8 @@ const AHEAD: usize = 8;
 /// One tracer of grey objects.
 pub(crate) struct Marker {
     is_worker: bool,
-    parity: usize,
+    /// The cycle whose bitmap takes the marks: its parity says which that is.
+    cycle: usize,
     /// Grey objects, newest last.
     stack: NonNull<Block>,
     /// Full stacks, if they are not shared with others.
@@ -101,7 +102,7 @@ impl Marker {
     /// A marker that holds nothing yet. `finish` must follow.
     pub(crate) fn new(is_worker: bool) -> Self {
         GREY.begin_holding();
-        Marker::with(is_worker, mark_parity(), None)
+        Marker::with(is_worker, marked_cycle(), None)
     }
 
     /// A marker that works between S2 and the sweep, for nobody else and with nobody else, in the bitmap that the cycle has marked in.
@@ -109,10 +110,10 @@ impl Marker {
         Marker::with(true, HEAP.cycle() as usize, Some(BlockList::new()))
     }
 
-    fn with(is_worker: bool, parity: usize, alone: Option<BlockList>) -> Self {
+    fn with(is_worker: bool, cycle: usize, alone: Option<BlockList>) -> Self {
         Marker {
             is_worker,
-            parity,
+            cycle,
             stack: HEAP.take_block(),
             alone,
             ahead: [None; AHEAD],
@@ -207,7 +208,7 @@ impl Marker {
             Some(full) => full.pop_front()?,
             None => {
                 let block = GREY.take(self.is_worker)?;
-                self.parity = mark_parity();
+                self.cycle = marked_cycle();
                 block
             }
         };
@@ -237,7 +238,7 @@ impl Marker {
     #[inline]
     fn shade(&mut self, object: Object, facts: Option<SlotFacts>) {
         // SAFETY: the object is referred to by a live one, and we hold a grey object, so S2 is off; or the cycle has not got to its sweep.
-        if unsafe { set_mark(object, self.parity) } {
+        if unsafe { set_mark(object, self.cycle) } {
             // SAFETY: as above; who could lead us here saw the header written.
             let facts = facts.unwrap_or_else(|| unsafe { SlotFacts::of_object(object) });
             // SAFETY: as above.
@@ -363,7 +364,7 @@ impl Marker {
 
     fn is_marked(&self, object: Object) -> bool {
         // SAFETY: the key of an ephemeron that has not been cleared is allocated.
-        let (word, mask) = unsafe { mark_bit(object, self.parity) };
+        let (word, mask) = unsafe { mark_bit(object, self.cycle) };
         // In one order with who marks; see `ephemerons` about loom.
         let seen = if cfg!(graphgc_loom) { word.fetch_or(0, Ordering::AcqRel) } else { word.load(Ordering::SeqCst) };
         seen & mask != 0
@@ -432,7 +433,7 @@ impl Marker {
 
     fn shade_edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
         // SAFETY: we are inside: no writer.
-        let mut left = progress.left(unsafe { edges.len() });
+        let mut left = progress.left(self.cycle as u32, unsafe { edges.len() });
         while left > 0 {
             let from = left.saturating_sub(EDGES_AT_ONCE);
             // SAFETY: as above.
@@ -449,7 +450,7 @@ impl Marker {
                 break;
             }
         }
-        progress.set(left);
+        progress.set(self.cycle as u32, left);
     }
 
     #[cold]

@@ -7,7 +7,7 @@ use crate::{
         lock::{Attempt, CellLock},
         lock_cell::Reading,
     },
-    heap::{HEAP, header::Object},
+    heap::header::Object,
     mutator::{Operation, gate::Phase},
     sync::{Mutation, const_fn, weakened},
     trace::{
@@ -30,6 +30,9 @@ pub(super) const INCOMING: usize = usize::MAX;
 
 /// How much of a collection the marker has still to trace in this cycle. Read and written by whoever is in the lock as its marker or its writer, so
 /// that the lock orders all accesses.
+///
+/// The marker says which cycle it marks in. One that keeps what finalizers will see marks in the cycle that has had its S2; the next one has to trace the
+/// collection again, if only the finalizer still leads to it.
 pub(crate) struct Progress {
     /// The cycle that `left` speaks of, counted from 1.
     cycle: AtomicU32,
@@ -42,18 +45,14 @@ impl Progress {
         Progress { cycle: AtomicU32::new(0), left: AtomicUsize::new(0) }
     }
 
-    fn this_cycle() -> u32 {
-        HEAP.cycle().wrapping_add(1)
-    }
-
-    /// How many of `len` elements are left, from the first.
-    pub(crate) fn left(&self, len: usize) -> usize {
-        if self.cycle.load(Relaxed) == Progress::this_cycle() { self.left.load(Relaxed).min(len) } else { len }
+    /// How many of `len` elements are left in this cycle, from the first.
+    pub(crate) fn left(&self, cycle: u32, len: usize) -> usize {
+        if self.cycle.load(Relaxed) == cycle { self.left.load(Relaxed).min(len) } else { len }
     }
 
     /// So many are left in this cycle.
-    pub(crate) fn set(&self, left: usize) {
-        self.cycle.store(Progress::this_cycle(), Relaxed);
+    pub(crate) fn set(&self, cycle: u32, left: usize) {
+        self.cycle.store(cycle, Relaxed);
         self.left.store(left, Relaxed);
     }
 
