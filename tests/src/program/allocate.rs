@@ -3,6 +3,7 @@
 use super::{
     bundle::Bundle,
     content::{Content, Shape, WIDE},
+    local_mortal::LocalMortal,
     lock::Lockable,
     machine::{Birth, Machine, new_untraced, new_user},
     model::Access,
@@ -95,6 +96,11 @@ impl<F: Family> Machine<F> {
                 let mortal = Mortal::new(id, self.pick_of(at), self.pick_of(many.1));
                 self.add(mortal, birth)
             }
+            Kind::LocalMortal => {
+                let mortal = LocalMortal::new(id, self.pick_of(at), self.pick_of(many.1));
+                self.add(mortal, birth)
+            }
+            Kind::Detour => self.allocate_detour(id, shape, birth, at, many),
             Kind::Keeper => self.allocate_keeper(id, birth, at, many),
             Kind::Bundle => {
                 let (users, set) = (self.pick_many_of(Many(many.0 / 5, at)), self.pick_many_of(Many(many.0 / 3, at)));

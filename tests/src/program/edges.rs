@@ -23,6 +23,8 @@ impl<F: Family> Machine<F> {
             EdgeRef::Aligned(cell) => self.change_edge(cell, id, place, index, change, new),
             EdgeRef::Mortal(cell) => self.change_edge(cell, id, place, index, change, new),
             EdgeRef::Keeper(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::LocalMortal(cell) => self.change_edge(cell, id, place, index, change, new),
+            EdgeRef::Thin(cell) => self.change_thin(cell, id, change, new),
             EdgeRef::Always(cell) => self.change_always(cell, id, change, new),
         }
     }

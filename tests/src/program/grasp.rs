@@ -1,8 +1,11 @@
 //! The two ways of holding an object: by a handle, which is counted, and under a pin, where nothing is. What follows edges is written once
 //! for both.
 
-use super::node::{Any, EdgeCell, Family, Node, Pinned};
-use graphgc::{Gc, GcCell, Guard};
+use super::{
+    detour::ThinCell,
+    node::{Any, EdgeCell, Family, Node, Pinned},
+};
+use graphgc::{Gc, GcCell, Guard, Local, Thin};
 
 /// A way of holding what an edge leads to.
 pub trait Grasp<F: Family> {
@@ -14,6 +17,8 @@ pub trait Grasp<F: Family> {
     fn cell<T: Node<F>>(&self, cell: &EdgeCell<T>) -> Option<Self::Held>;
     /// Follows a cell that is never empty.
     fn full<T: Node<F>>(&self, cell: &GcCell<Gc<T>>) -> Self::Held;
+    /// Follows a cell with a thin handle.
+    fn thin(&self, cell: &ThinCell<F>) -> Option<Self::Held>;
     /// Follows a handle of any type.
     fn any(&self, any: &Any<F>) -> Self::Held;
     /// The id of the object, if all canaries are well.
@@ -36,6 +41,10 @@ impl<F: Family> Grasp<F> for Counted {
 
     fn full<T: Node<F>>(&self, cell: &GcCell<Gc<T>>) -> Any<F> {
         T::any(cell.get())
+    }
+
+    fn thin(&self, cell: &ThinCell<F>) -> Option<Any<F>> {
+        cell.get().map(|thin| Any::Dyn(Thin::handle(&thin).clone()))
     }
 
     fn any(&self, any: &Any<F>) -> Any<F> {
@@ -61,6 +70,10 @@ impl<'g, F: Family> Grasp<F> for &'g Guard {
 
     fn full<T: Node<F>>(&self, cell: &GcCell<Gc<T>>) -> Pinned<'g, F> {
         T::pinned(cell.load(self))
+    }
+
+    fn thin(&self, cell: &ThinCell<F>) -> Option<Pinned<'g, F>> {
+        cell.load(self).map(|thin| Pinned::Dyn(Thin::handle(Local::get(thin)).local(self)))
     }
 
     fn any(&self, any: &Any<F>) -> Pinned<'g, F> {

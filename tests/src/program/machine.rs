@@ -3,7 +3,9 @@
 use super::{
     ballast::{Ballast, FAR},
     content::{Content, Shape},
+    detour,
     grasp::{Counted, Grasp},
+    local_mortal,
     lock::CellRef,
     model::Access,
     node::{Any, Family, Mixed, Node, Part, Untraced, User, View},
@@ -135,6 +137,12 @@ impl<F: Family> Machine<F> {
             Op::Nested(at, layer, change, new) => self.change_nested(at, layer, change, new),
             Op::Cells(at, change, index, new) => self.change_cells(at, change, index, new),
             Op::Bundle(at, place, change, new) => self.change_bundle(at, place, change, new),
+            Op::Detour(at, op) => self.execute_detour(at, op),
+            Op::Home => {
+                local_mortal::let_the_saved_go();
+                local_mortal::finalize_here();
+                detour::drop_the_bound();
+            }
             Op::Once(at, new, collects) => self.write_once(at, new, collects),
             Op::Skipped(at, change, new) => self.change_skipped(at, change, new),
             Op::ClearSkipped(at) => self.clear_skipped(at),
@@ -165,8 +173,18 @@ impl<F: Family> Machine<F> {
     /// Makes a load for the collector, with objects of the program in it.
     pub fn load(&mut self) {
         let nothing = At(0, 0, 0, 0);
-        let kinds =
-            [Kind::Plain, Kind::User, Kind::Mortal, Kind::Mixed, Kind::User, Kind::Aligned, Kind::Frees, Kind::Wide];
+        let kinds = [
+            Kind::Plain,
+            Kind::User,
+            Kind::Mortal,
+            Kind::Mixed,
+            Kind::Detour,
+            Kind::User,
+            Kind::LocalMortal,
+            Kind::Aligned,
+            Kind::Frees,
+            Kind::Wide,
+        ];
         let make =
             |number| self.allocate(kinds[number % kinds.len()], Shape::List, &Via::New, nothing, Many(3, nothing));
         let objects: Vec<_> = (0..FAR).map(make).collect();

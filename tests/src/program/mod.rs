@@ -8,10 +8,12 @@
 //! what is reachable in the model is what must exist. Threads that share one graph have no model; when all have ended, the real graph itself says
 //! what is reachable ([`threads`]).
 //!
-//! Some objects have finalizers ([`mortal`]), and of these some save others from going: each must be finalized once, all that it finds and saves must be whole, and when nothing
+//! Some objects have finalizers ([`mortal`], and [`local_mortal`] for those that their own threads run), and of these some save others from going: each must be finalized once, all that it finds and saves must be whole, and when nothing
 //! is saved any more all must be gone.
 //!
 //! Some objects hold others weakly, or values only as long as their keys live ([`weak`]): what an upgrade gives must be there, and what is there must be given.
+//!
+//! Some edges go by way of something that is not the program's: a thin handle, a lazy cell, a function, a value bound to its thread ([`detour`]).
 //!
 //! Parts of a program run in pinned scopes ([`Op::Pin`]), which hold objects that nothing counts, and whose every object must stay the one it was.
 //!
@@ -21,7 +23,9 @@
 pub mod ballast;
 mod bundle;
 pub mod content;
+pub mod detour;
 pub mod grasp;
+pub mod local_mortal;
 pub mod lock;
 pub mod machine;
 pub mod model;
@@ -173,7 +177,7 @@ fn run_with_model(program: &[Op], loaded: bool) {
     }
 }
 
-/// Collects until nothing is left to collect, and nobody to finalize. What finalizers have saved is looked at and let go.
+/// Collects until nothing is left to collect, and nobody to finalize, and this thread has dropped what is bound to it. What finalizers have saved is looked at and let go.
 pub fn settle() {
     loop {
         let before = stats().finalizers_run;
@@ -181,7 +185,14 @@ pub fn settle() {
         while stats().finalizers_pending > 0 {
             thread::sleep(Duration::from_micros(50));
         }
-        if !mortal::let_the_saved_go() && stats().finalizers_run == before {
+        let was_busy = [
+            local_mortal::finalize_here(),
+            detour::drop_the_bound(),
+            mortal::let_the_saved_go(),
+            local_mortal::let_the_saved_go(),
+            stats().finalizers_run != before,
+        ];
+        if !was_busy.contains(&true) {
             return;
         }
     }

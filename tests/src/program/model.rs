@@ -3,6 +3,8 @@
 
 use super::{
     content::Content,
+    detour::{self, Bound},
+    local_mortal,
     machine::Outside,
     mortal,
     node::{Any, Local, View, has_leaf},
@@ -12,7 +14,7 @@ use super::{
     witness::{Plant, Witness},
 };
 use crate::payload::{corrupt_drops, drops_of, new_id};
-use graphgc::{Outcome, collect, stats};
+use graphgc::{Outcome, ThreadBound, collect, stats};
 use std::{collections::HashSet, mem};
 
 /// Whether the handles in a place are found by tracing, and who may still get at it.
@@ -35,6 +37,8 @@ impl Access {
 struct Place {
     content: Content<u32>,
     access: Access,
+    /// What it leads by way of, which is none of the program's.
+    way: Option<u32>,
 }
 
 struct Modelled {
@@ -62,8 +66,12 @@ pub struct Model {
     forgotten: Vec<u32>,
     /// Objects that have a link for weak handles.
     downgraded: HashSet<u32>,
+    /// What the lazy cell of the next object is to yield.
+    promised: Option<u32>,
     /// Objects that the statistics counted before we began.
     base: u64,
+    /// Values bound to this thread that there were before.
+    bound: usize,
     plant: Option<Plant>,
     /// Comparisons that were made.
     pub collections: usize,
@@ -83,7 +91,9 @@ impl Model {
             held: Vec::new(),
             forgotten: Vec::new(),
             downgraded: HashSet::new(),
+            promised: None,
             base: stats().live_objects,
+            bound: detour::bound_values(),
             plant,
             collections: 0,
         }
@@ -220,6 +230,20 @@ impl Model {
         links + self.iter().filter_map(|(_, object)| object.weakly.as_ref()).map(|it| it.weight()).sum::<usize>()
     }
 
+    /// Objects that edges go by way of.
+    fn ways(&self) -> usize {
+        let ways = self.iter().flat_map(|(_, object)| &object.places).filter_map(|place| place.way);
+        ways.collect::<HashSet<_>>().len()
+    }
+
+    /// The values bound to this thread are those of the objects that exist.
+    fn compare_bound(&self) {
+        let detours = self.iter().filter(|(_, object)| object.kind == Kind::Detour);
+        let bound = detours.map(|(_, object)| detour::bound_values_of(object.places[detour::LAZY].access));
+        assert_eq!(detour::bound_values() - self.bound, bound.sum::<usize>(), "values bound to the thread");
+        detour::assert_none_astray();
+    }
+
     fn compare_drops(&self, dead: Vec<(u32, Kind)>, most_unknown: usize) {
         for (id, kind) in dead {
             if has_leaf(kind) {
@@ -233,9 +257,11 @@ impl Model {
         }
         assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
         mortal::assert_finalized_once();
+        local_mortal::assert_all_finalized();
+        self.compare_bound();
         let violations = graphgc::verify();
         assert!(violations.is_empty(), "{violations:?}");
-        let expected = self.iter().filter(|(_, object)| !object.outside).count();
+        let expected = self.iter().filter(|(_, object)| !object.outside).count() + self.ways();
         let exist = || stats().live_objects - self.base - self.weight;
         if exist() > expected as u64 {
             // Links go one cycle after their objects.
@@ -254,9 +280,21 @@ impl Witness<Local> for Model {
 
     fn born(&mut self, view: View<'_, Local>, outside: bool) {
         let (id, kind) = (view.check(), view.kind());
-        let place = |number| Place {
-            content: view.read(number).expect("a new value is open").model(),
-            access: if kind == Kind::User && number >= 3 { Access::Skipped } else { Access::Open },
+        let promised = self.promised.take();
+        let place = |number| {
+            let access = match (kind, number) {
+                (Kind::User, 3..) | (Kind::Detour, detour::BOUND) => Access::Skipped,
+                (Kind::Detour, detour::LAZY) => Access::Held(Guard::Write),
+                _ => Access::Open,
+            };
+            let content = match view.read(number) {
+                Some(content) => content.model(),
+                None => {
+                    assert_eq!(access, Access::Held(Guard::Write), "a new value is open");
+                    Content::Option(promised)
+                }
+            };
+            Place { content, access, way: None }
         };
         let weakly = matches!(view, View::Keeper(_)).then(Box::default);
         let object = Modelled { kind, places: (0..view.places()).map(place).collect(), weakly, outside };
@@ -277,6 +315,18 @@ impl Witness<Local> for Model {
         let object = self.get(id);
         let expected = object.places[place].content.nth(index).copied();
         assert_eq!(found, expected, "edge {index} of place {place} of object {id} ({:?})", object.kind);
+    }
+
+    fn promised(&mut self, _id: u32, promised: Option<u32>, _promise: &ThreadBound<Bound<Option<Any<Local>>>>) {
+        self.promised = promised;
+    }
+
+    fn lead(&mut self, id: u32, place: usize, way: Option<u32>) {
+        self.place(id, place).way = way;
+    }
+
+    fn way(&self, id: u32, place: usize) -> u32 {
+        self.get(id).places[place].way.unwrap_or(0)
     }
 
     fn weakly<R>(&mut self, id: u32, change: impl FnOnce(&mut Weakly) -> R) -> Option<R> {

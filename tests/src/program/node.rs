@@ -3,7 +3,9 @@
 use super::{
     bundle::Bundle,
     content::{Content, Element, KEYS},
+    detour::{self, Answer, Ask, Bound, Detour, Function, Promise, ThinCell},
     grasp::{Counted, Grasp},
+    local_mortal::LocalMortal,
     lock::{CellRef, Lockable},
     model::Model,
     mortal::Mortal,
@@ -13,7 +15,7 @@ use super::{
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
-use graphgc::{Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, Guard, Trace};
+use graphgc::{Gc, GcCell, GcFn, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcSyncFn, Guard, ThreadBound, Trace};
 use std::{cmp::Ordering, ops::Deref, panic::resume_unwind, sync::Arc};
 
 /// What differs between programs on one thread and on several.
@@ -24,6 +26,10 @@ pub trait Family: Clone + 'static {
     type Cell<T: Trace + Default>: Lockable<T>;
     /// Owner of the fields that are not traced.
     type Untraced: Trace + Deref<Target = Untraced<Self>>;
+    /// What a lazy cell is to yield.
+    type Promise: Promise<Self>;
+    /// A function with an environment.
+    type Function: Function<Self>;
     /// What knows which objects must exist.
     type Witness: Witness<Self>;
     /// Objects that are known by a trait.
@@ -52,6 +58,8 @@ impl Family for Local {
     type Cell<T: Trace + Default> = GcRefCell<T>;
     type Untraced = Box<Untraced<Self>>;
     type Dyn = dyn Seen<Self>;
+    type Promise = ThreadBound<Bound<Option<Any<Self>>>>;
+    type Function = GcFn<Ask, Answer<Self>>;
     type Witness = Model;
 
     fn own(untraced: Untraced<Self>) -> Self::Untraced {
@@ -59,7 +67,7 @@ impl Family for Local {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle)
+        known!(any: dyn Seen<Self>, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle Detour LocalMortal)
     }
 }
 
@@ -73,6 +81,8 @@ impl Family for Shared {
     /// So that a ledger can see what they hold without keeping the object alive.
     type Untraced = Arc<Untraced<Self>>;
     type Dyn = dyn Seen<Self> + Send + Sync;
+    type Promise = Arc<Option<Any<Self>>>;
+    type Function = GcSyncFn<Ask, Answer<Self>>;
     type Witness = Ledger;
 
     fn own(untraced: Untraced<Self>) -> Self::Untraced {
@@ -80,7 +90,7 @@ impl Family for Shared {
     }
 
     fn known(any: Any<Self>) -> Any<Self> {
-        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle)
+        known!(any: dyn Seen<Self> + Send + Sync, Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Keeper Bundle Detour LocalMortal)
     }
 }
 
@@ -104,6 +114,8 @@ pub enum Any<F: Family> {
     Mortal(Gc<Mortal<F>>),
     Keeper(Gc<Keeper<F>>),
     Bundle(Gc<Bundle<F>>),
+    Detour(Gc<Detour<F>>),
+    LocalMortal(Gc<LocalMortal<F>>),
     Slice(Gc<[Part<F>]>),
     /// An object of one of the types above, known by a trait.
     Dyn(Gc<F::Dyn>),
@@ -270,6 +282,8 @@ pub enum View<'a, F: Family> {
     Mortal(&'a Mortal<F>),
     Keeper(&'a Keeper<F>),
     Bundle(&'a Bundle<F>),
+    Detour(&'a Detour<F>),
+    LocalMortal(&'a LocalMortal<F>),
     Slice(&'a [Part<F>]),
 }
 
@@ -288,6 +302,8 @@ pub enum Pinned<'g, F: Family> {
     Mortal(graphgc::Local<'g, Mortal<F>>),
     Keeper(graphgc::Local<'g, Keeper<F>>),
     Bundle(graphgc::Local<'g, Bundle<F>>),
+    Detour(graphgc::Local<'g, Detour<F>>),
+    LocalMortal(graphgc::Local<'g, LocalMortal<F>>),
     Slice(graphgc::Local<'g, [Part<F>]>),
     Dyn(graphgc::Local<'g, F::Dyn>),
 }
@@ -309,6 +325,9 @@ pub enum EdgeRef<'a, F: Family> {
     Aligned(&'a EdgeCell<Aligned<F>>),
     Mortal(&'a EdgeCell<Mortal<F>>),
     Keeper(&'a EdgeCell<Keeper<F>>),
+    LocalMortal(&'a EdgeCell<LocalMortal<F>>),
+    /// By way of a thin handle's own object.
+    Thin(&'a ThinCell<F>),
     /// Never empty.
     Always(&'a GcCell<Gc<Plain<F>>>),
 }
@@ -407,7 +426,7 @@ macro_rules! nodes {
     };
 }
 
-nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle);
+nodes!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle Detour LocalMortal);
 
 #[track_caller]
 fn same(one: u32, other: u32) -> u32 {
@@ -490,6 +509,8 @@ impl<'a, F: Family> View<'a, F> {
             View::Mortal(it) => it.check(),
             View::Keeper(it) => it.leaf.check(),
             View::Bundle(it) => it.canary.check(),
+            View::Detour(it) => it.check(),
+            View::LocalMortal(it) => it.check(),
             View::Slice(it) => {
                 let id = it[0].leaf.as_ref().expect("the first part has the leaf").check();
                 it.iter().fold(id, |id, part| same(id, part.canary.check()))
@@ -512,6 +533,8 @@ impl<'a, F: Family> View<'a, F> {
             View::Mortal(_) => Kind::Mortal,
             View::Keeper(_) => Kind::Keeper,
             View::Bundle(_) => Kind::Bundle,
+            View::Detour(_) => Kind::Detour,
+            View::LocalMortal(_) => Kind::LocalMortal,
             View::Slice(_) => Kind::Slice,
         }
     }
@@ -523,8 +546,10 @@ impl<'a, F: Family> View<'a, F> {
             View::Mixed(_) => 5,
             View::User(_) => 6,
             View::Frees(_) | View::Wide(_) | View::Aligned(_) | View::Bundle(_) => 3,
+            View::Detour(_) => detour::PLACES,
             View::Keeper(_) => 1,
-            View::Large(_) | View::LargePlain(_) | View::Bomb(_) | View::Slice(_) | View::Mortal(_) => 2,
+            View::Large(_) | View::LargePlain(_) | View::Bomb(_) => 2,
+            View::Slice(_) | View::Mortal(_) | View::LocalMortal(_) => 2,
         }
     }
 
@@ -562,7 +587,10 @@ impl<'a, F: Family> View<'a, F> {
             (View::Wide(it), _) => slot(&it.cells),
             (View::Mortal(it), 0) => grasp.cell(&it.next),
             (View::Mortal(it), _) => grasp.cell(&it.other),
+            (View::LocalMortal(it), 0) => grasp.cell(&it.next),
+            (View::LocalMortal(it), _) => grasp.cell(&it.other),
             (View::Keeper(it), _) => grasp.cell(&it.next),
+            (View::Detour(it), _) => return it.nth(place, index, wait, grasp),
             (View::Bundle(it), 0) => {
                 let list = if wait { it.list.read() } else { it.list.try_read()? };
                 list.get(index % list.len().max(1)).map(|handle| grasp.handle(handle))
@@ -599,6 +627,7 @@ impl<'a, F: Family> View<'a, F> {
             (View::Slice(it), 0) => Some(Content::Slots(it.iter().map(|part| part.fixed.clone()).collect())),
             (View::Slice(it), _) => Some(Content::Slots(it.iter().map(|part| Counted.cell(&part.next)).collect())),
             (View::Bundle(it), _) => it.read(place),
+            (View::Detour(it), detour::FUNCTION) => it.read_function(),
             _ => self.nth(place, 0, false, &Counted).map(Content::Option),
         }
     }
@@ -639,7 +668,12 @@ impl<'a, F: Family> View<'a, F> {
                 0 => (0, 0, EdgeRef::Mortal(&it.next)),
                 _ => (1, 0, EdgeRef::Mortal(&it.other)),
             },
+            View::LocalMortal(it) => match number % 2 {
+                0 => (0, 0, EdgeRef::LocalMortal(&it.next)),
+                _ => (1, 0, EdgeRef::Plain(&it.other)),
+            },
             View::Keeper(it) => (0, 0, EdgeRef::Keeper(&it.next)),
+            View::Detour(it) => (detour::THIN, 0, EdgeRef::Thin(&it.thin)),
             View::Slice(it) => {
                 let index = usize::from(number) % it.len();
                 (1, index, EdgeRef::Plain(&it[index].next))
@@ -659,7 +693,8 @@ impl<'a, F: Family> View<'a, F> {
 
 /// Whether the drop of such an object is counted.
 pub fn has_leaf(kind: Kind) -> bool {
-    matches!(kind, Kind::User | Kind::Large | Kind::Aligned | Kind::Bomb | Kind::Slice | Kind::Mortal | Kind::Keeper)
+    use Kind::{Aligned, Bomb, Detour, Keeper, Large, LocalMortal, Mortal, Slice, User};
+    matches!(kind, User | Large | Aligned | Bomb | Slice | Mortal | LocalMortal | Keeper | Detour)
 }
 
 #[cfg(test)]

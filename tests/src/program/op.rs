@@ -61,6 +61,10 @@ pub enum Kind {
     Slice,
     /// Collections of edges.
     Bundle,
+    /// Edges by way of a thin handle, a lazy cell, a function and a value bound to its thread.
+    Detour,
+    /// Has a finalizer that its own thread runs, which may save others.
+    LocalMortal,
 }
 
 /// How an object is allocated.
@@ -212,6 +216,23 @@ pub enum WeakOp {
     Clear(At, Field),
 }
 
+/// Operations with what edges go by way of. The cell with a thin handle is changed like other edges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
+pub enum DetourOp {
+    /// The lazy cell is made, unless it has been.
+    Force,
+    /// The function is called; what it returns becomes a root.
+    Call(u8),
+    /// The function is exchanged for one with these in its environment.
+    Exchange(Shape, Many),
+    /// The function is exchanged for that of another object.
+    Share(At),
+    /// The function is dropped.
+    Empty,
+    /// The edge in the bound value is changed, if this is its thread.
+    Bound(EdgeChange, At),
+}
+
 /// Which guard is forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Arbitrary, Serialize, Deserialize)]
 pub enum Guard {
@@ -297,6 +318,10 @@ pub enum Op {
     Cells(At, CellsChange, u8, At),
     /// A collection of edges is changed: a vector, a map or a set.
     Bundle(At, u8, Change, Many),
+    /// What edges go by way of is used or changed.
+    Detour(At, DetourOp),
+    /// What waits for this thread is done: finalizers are run, and values that are bound to it dropped.
+    Home,
     /// A cell that is written once gets what is found second, unless it is full; a collection comes in between if told so.
     Once(At, At, bool),
     /// Fields that are not traced are changed.
@@ -320,14 +345,16 @@ pub enum Op {
 impl<'a> Arbitrary<'a> for Kind {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u.int_in_range(0..=999u16)? {
-            0..340 => Kind::Plain,
+            0..300 => Kind::Plain,
+            300..340 => Kind::Detour,
             340..400 => Kind::Mortal,
             400..440 => Kind::Keeper,
             440..480 => Kind::Slice,
             480..530 => Kind::Frees,
             530..570 => Kind::Bundle,
             570..730 => Kind::Mixed,
-            730..930 => Kind::User,
+            730..890 => Kind::User,
+            890..930 => Kind::LocalMortal,
             930..942 => Kind::Large,
             942..955 => Kind::LargePlain,
             955..978 => Kind::Aligned,
@@ -375,7 +402,7 @@ impl<'a> Arbitrary<'a> for Op {
             ($variant:ident $($field:tt)*) => { Op::$variant($(of!(@ $field)),*) };
             (@ $field:tt) => { u.arbitrary()? };
         }
-        Ok(match u.int_in_range(0..=15_999u16)? {
+        Ok(match u.int_in_range(0..=16_999u16)? {
             0..3000 => of!(New 1 2 3 4 5),
             3000..4300 => of!(Edge 1 2 3 4),
             4300..5700 => of!(Content 1 2 3 4 5 6),
@@ -399,6 +426,8 @@ impl<'a> Arbitrary<'a> for Op {
             10_000..10_500 => of!(Pin 1),
             10_500..11_500 => of!(Weak 1),
             11_500..12_000 => of!(Bundle 1 2 3 4),
+            12_000..12_900 => of!(Detour 1 2),
+            12_900..13_000 => Op::Home,
             _ => of!(Pinned 1),
         })
     }

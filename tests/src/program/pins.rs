@@ -263,6 +263,15 @@ impl<F: Family> Machine<F> {
             EdgeRef::Aligned(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Mortal(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
             EdgeRef::Keeper(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
+            EdgeRef::LocalMortal(cell) => self.change_pinned(cell, whose, change, self.reach_of(new, scope), scope),
+            EdgeRef::Thin(cell) => {
+                let new = match self.reach(new, scope) {
+                    Some(Spot::Object(object)) => Some(object),
+                    _ => None,
+                };
+                let out = self.change_pinned_thin(cell, view.check(), change, new, scope.guard);
+                out.into_iter().for_each(|object| scope.hold(object));
+            }
             EdgeRef::Always(cell) => self.change_pinned_full(cell, whose, change, new, scope),
         }
     }

@@ -6,6 +6,7 @@ use super::{
     OnDrop,
     ballast::Ballast,
     content::Content,
+    detour, local_mortal,
     machine::{Machine, Outside, new_hub},
     model::Access,
     mortal,
@@ -31,8 +32,8 @@ use std::{
 pub struct Ledger {
     leaves: Vec<u32>,
     holders: Vec<Holder>,
-    /// Objects have been downgraded.
-    has_links: bool,
+    /// There may be objects that the program does not know of: links, and what edges go by way of.
+    has_unknown: bool,
     plant: Option<Plant>,
 }
 
@@ -57,6 +58,8 @@ struct Holder {
 enum Holds {
     /// What is there at the moment; not kept alive by us.
     Fields(Weak<Untraced<Shared>>),
+    /// What a lazy cell is to yield, until it has been made.
+    Promise(Weak<Option<Any<Shared>>>),
     /// Always the same one, without edges, behind a guard that was forgotten.
     Leaked(u32),
 }
@@ -83,12 +86,26 @@ impl Witness<Shared> for Ledger {
 
     fn met(&self, _id: u32, _place: usize, _index: usize, _found: Option<u32>) {}
 
+    fn promised(&mut self, id: u32, promised: Option<u32>, promise: &Arc<Option<Any<Shared>>>) {
+        if promised.is_some() {
+            self.holds(id, Holds::Promise(Arc::downgrade(promise)));
+        }
+    }
+
+    fn lead(&mut self, _id: u32, _place: usize, way: Option<u32>) {
+        self.has_unknown |= way.is_some();
+    }
+
+    fn way(&self, _id: u32, _place: usize) -> u32 {
+        0
+    }
+
     fn weakly<R>(&mut self, _id: u32, _change: impl FnOnce(&mut Weakly) -> R) -> Option<R> {
         None
     }
 
     fn downgraded(&mut self, _id: u32) {
-        self.has_links = true;
+        self.has_unknown = true;
     }
 
     fn gone(&self, _id: u32, _roots: &[Any<Shared>]) {}
@@ -100,7 +117,7 @@ impl Witness<Shared> for Ledger {
     fn set_access(&mut self, id: u32, _place: usize, access: Access) -> Access {
         // Content behind a guard for reading is traced. What the object holds untraced it goes on holding.
         if access == Access::Held(Guard::Read) {
-            self.holders.retain(|holder| holder.id != id || matches!(holder.holds, Holds::Fields(_)));
+            self.holders.retain(|holder| holder.id != id || !matches!(holder.holds, Holds::Leaked(_)));
         }
         Access::Open
     }
@@ -219,6 +236,11 @@ fn compare(
                 walked.walk(held);
                 ids
             }
+            Holds::Promise(promise) => {
+                let Some(promise) = promise.upgrade() else { return false };
+                walked.walk(promise.iter().cloned().collect());
+                promise.iter().map(Any::check).collect()
+            }
         };
         holders.push((holder.id, held));
         true
@@ -240,6 +262,8 @@ fn compare(
     }
     assert_eq!(corrupt_drops(), 0, "drops of what was no live leaf");
     mortal::assert_finalized_once();
+    local_mortal::assert_finalized_once();
+    detour::assert_none_astray();
     let violations = graphgc::verify();
     assert!(violations.is_empty(), "{violations:?}");
     let (weight, reached_count) = (ballast.map_or(0, |ballast| ballast.weight), reached.len() as u64);
@@ -248,8 +272,8 @@ fn compare(
         // Links go one cycle after their objects.
         settle();
     }
-    // Links and what weak maps consist of are not known, but none is left when nothing else is.
-    let (may_have_more, exist) = (ledger.has_links && !reached.is_empty(), exist());
+    // Links, what weak maps consist of and what edges go by way of is not known, but none is left when nothing else is.
+    let (may_have_more, exist) = (ledger.has_unknown && !reached.is_empty(), exist());
     assert!(
         exist == reached_count || exist > reached_count && may_have_more,
         "{exist} exist, {reached_count} are reached"
@@ -277,7 +301,7 @@ pub fn run(rounds: &[Vec<Vec<Op>>], churn: bool, loaded: bool) {
         for machine in ended {
             roots.push(machine.roots);
             weak.extend(machine.weak);
-            all.has_links |= machine.witness.has_links;
+            all.has_unknown |= machine.witness.has_unknown;
             all.leaves.extend(machine.witness.leaves);
             all.holders.extend(machine.witness.holders);
         }
@@ -325,6 +349,7 @@ fn run_round(
 
 fn run_program(program: &[Op], mut machine: Machine<Shared>) -> Machine<Shared> {
     machine.run(program);
+    local_mortal::let_the_saved_go();
     machine.hub = None;
     machine.ballast = None;
     machine

@@ -5,6 +5,8 @@
 
 use super::{
     bundle::Bundle,
+    detour::Detour,
+    local_mortal::LocalMortal,
     lock::Lockable,
     machine::{Birth, Machine},
     mortal::Mortal,
@@ -65,7 +67,7 @@ macro_rules! weak_handles {
     };
 }
 
-weak_handles!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle);
+weak_handles!(Plain Frees Mixed User Large LargePlain Aligned Bomb Wide Mortal Keeper Bundle Detour LocalMortal);
 
 /// A weak handle, and who it was made for.
 #[derive(Clone, Trace)]

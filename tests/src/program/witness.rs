@@ -44,6 +44,12 @@ pub trait Witness<F: Family> {
     fn note(&mut self, id: u32, place: usize, change: impl FnOnce(&mut Content<u32>));
     /// An edge has been followed.
     fn met(&self, id: u32, place: usize, index: usize, found: Option<u32>);
+    /// A new object will have a lazy cell, which is to yield this.
+    fn promised(&mut self, id: u32, promised: Option<u32>, promise: &F::Promise);
+    /// A place leads to its objects by way of one with this id, which is none of the program's; or of none.
+    fn lead(&mut self, id: u32, place: usize, way: Option<u32>);
+    /// The id of that object; 0 if there is none, or no model.
+    fn way(&self, id: u32, place: usize) -> u32;
     /// What a keeper has weakly is looked at or changed: the same with a model of it, if there is one.
     fn weakly<R>(&mut self, id: u32, change: impl FnOnce(&mut Weakly) -> R) -> Option<R>;
     /// There are weak handles to an object, or have been.
