@@ -13,7 +13,7 @@ use super::{
 pub enum Plant {
     /// The model knows nothing of handles that were forgotten.
     ForgetsForgotten,
-    /// The ledger knows nothing of objects that hold others untraced.
+    /// The ledger knows nothing of objects that hold others untraced, but for those that lazy cells are to yield.
     ForgetsHolders,
     /// The model keeps values whose keys have gone.
     KeepsValues,
