@@ -34,15 +34,18 @@ pub(super) const INCOMING: usize = usize::MAX;
 /// The marker says which cycle it marks in. One that keeps what finalizers will see marks in the cycle that has had its S2; the next one has to trace the
 /// collection again, if only the finalizer still leads to it.
 pub(crate) struct Progress {
-    /// The cycle that `left` speaks of, counted from 1.
+    /// The cycle that `left` speaks of, or `NEVER`.
     cycle: AtomicU32,
     /// The elements before this are still to be traced.
     left: AtomicUsize,
 }
 
 impl Progress {
+    /// No cycle has this number: they are counted to 2^31, and then anew.
+    const NEVER: u32 = u32::MAX;
+
     const fn new() -> Self {
-        Progress { cycle: AtomicU32::new(0), left: AtomicUsize::new(0) }
+        Progress { cycle: AtomicU32::new(Progress::NEVER), left: AtomicUsize::new(0) }
     }
 
     /// How many of `len` elements are left in this cycle, from the first.
@@ -539,5 +542,20 @@ unsafe impl<P: Element + Trace> Trace for Edges<P> {
         }
         // SAFETY: by contract; what is left are counted handles.
         unsafe { ptr::drop_in_place(self.content.get()) };
+    }
+}
+
+#[cfg(all(test, not(graphgc_loom)))]
+mod tests {
+    use super::*;
+
+    /// When the numbers of cycles begin anew, the pass after S2 marks under the number 0.
+    #[test]
+    fn a_new_collection_has_been_traced_in_no_cycle() {
+        let progress = Progress::new();
+        assert!([0, 1, 1 << 31].into_iter().all(|cycle| progress.left(cycle, 7) == 7));
+        progress.set(3, 2);
+        assert_eq!([2, 3, 4].map(|cycle| progress.left(cycle, 7)), [7, 2, 7]);
+        assert_eq!(progress.left(3, 1), 1, "elements have gone");
     }
 }

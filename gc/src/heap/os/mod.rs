@@ -39,7 +39,13 @@ pub(crate) fn end_process(why: &str) -> ! {
 /// OS refuses.
 pub(crate) fn reserve(size: usize, align: usize) -> Option<NonNull<u8>> {
     debug_assert!(size > 0 && align.is_power_of_two());
-    if fault::refuses() { None } else { platform::reserve(size, align) }
+    if fault::refuses() {
+        return None;
+    }
+    let start = platform::reserve(size, align)?;
+    // Heads of arenas, spans and objects are found by address.
+    start.as_ptr().expose_provenance();
+    Some(start)
 }
 
 /// Makes part of a reservation readable and writable; what was not accessible before reads as zero. Says whether the

@@ -31,7 +31,6 @@ pub(super) fn reserve(size: usize, align: usize) -> Option<NonNull<u8>> {
     let layout = Layout::from_size_align(size, align).ok()?;
     // SAFETY: no size is zero.
     let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-    start.as_ptr().expose_provenance();
     RESERVED.with_borrow_mut(|reserved| reserved.push((start, layout)));
     Some(start)
 }
