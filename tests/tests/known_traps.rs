@@ -3,7 +3,7 @@
 //! | trap | what it was elsewhere | here |
 //! | --- | --- | --- |
 //! | an object that its finalizer has brought back is read after what it refers to was dropped | use after free in safe code, in two well-known crates | `read_after_its_finalizer`, `read_after_a_neighbours_finalizer`; `finalize.rs` |
-//! | the count of handles has few bits beside its flags | the 16,382nd clone panics | `many_handles_at_once`; the adversary, up to 2^29 |
+//! | the count of handles has few bits beside its flags | the 16,382nd clone panics | `many_handles_at_once`; the adversary, up to 2^28 |
 //! | the drop of an object drops the next, and so on | the end of a chain of 200,000 overflows the stack | `long_chains_die_on_a_small_stack`, of every kind of edge; `scale.rs` |
 //! | the collector locks what users lock, and takes poison for a bug | it panics, and never collects again | `panics_with_locks_held_do_not_reach_the_collector`, `poisoned_locks_of_std_are_leaves`; `panics.rs` |
 //! | a raw pointer in a wrapper that says `unsafe impl Send` for too much | a handle crosses threads with what may not | `handles_go_where_arc_goes`, `what_is_tied_to_a_pin_never_goes`; `handles.rs`, and the compile-fail cases in `ui` |

@@ -217,7 +217,7 @@ impl<P: Edge> GcCell<P> {
         if let Some(object) = object {
             // The object stays until the operation ends: it was reachable when we read the word, and nothing is freed
             // before another S2.
-            operation.count_up(object);
+            operation.count_for_thread(object);
         }
         // SAFETY: the word holds edges of type `P` only; we have just counted this one.
         unsafe { P::from_object(object) }
@@ -325,7 +325,7 @@ fn hand_over(operation: &Operation, old: Option<Object>, new: Option<Object>) {
             return;
         }
         operation.shade(object);
-        operation.count_up(object);
+        operation.count_for_thread(object);
     }
 }
 

@@ -67,7 +67,7 @@ fn is_marked(survey: &Survey, object: Object) -> bool {
 struct Named {
     address: usize,
     type_name: &'static str,
-    roots: u32,
+    roots: i32,
     marked: bool,
 }
 

@@ -32,7 +32,8 @@ pub(crate) struct Stillness {
 }
 
 impl Stillness {
-    /// Stops everything, unless a marker is at work or there is something for one to do. The worker alone calls this.
+    /// Stops everything, unless a marker is at work or there is something for one to do; then root counts are what they say, as no thread has
+    /// deferred any. The worker alone calls this.
     pub(crate) fn begin() -> Option<Self> {
         let dropper = DROPPER.pause();
         stop_the_world();
@@ -40,6 +41,8 @@ impl Stillness {
             WORLD.resume();
             return None;
         }
+        // SAFETY: the world is stopped.
+        records().for_each(|record| record.settle(unsafe { record.local() }));
         Some(Stillness { dropper })
     }
 

@@ -12,9 +12,10 @@ use crate::{
     mutator::{
         allocate::{Birth, allocate},
         newborn::drop_handle,
-        operation::log_clone,
+        operation::{count_clone, count_clone_now, end_deferred},
     },
     observe::stats::TOTALS,
+    sync::{Mutation, weakened},
     trace::{Trace, Tracer, facts::Handle},
 };
 use std::{
@@ -274,16 +275,17 @@ impl<T: ?Sized> Deref for Gc<T> {
 }
 
 impl<T: ?Sized> Clone for Gc<T> {
-    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`.
+    /// A further handle to the same object. Cost: some plain accesses to the thread's own data, or one atomic addition, as with `Arc`, while the collector is marking.
     ///
-    /// Ends the process if there are more than 2^29 handles to one object.
+    /// Ends the process if there are more than 2^28 handles to one object.
     #[inline]
     fn clone(&self) -> Self {
         let object = self.as_counted();
         // SAFETY: the object is alive while `self` is borrowed.
-        let before = unsafe { object.roots() }.up();
-        if before.must_log() {
-            log_clone(object, before);
+        let roots = unsafe { object.roots() };
+        let may_defer = !roots.is_unshared() || weakened(Mutation::DeferUnshared);
+        if !(may_defer && count_clone_now(object) || roots.up_if_counted()) {
+            count_clone(object);
         }
         Gc { payload: self.payload, share: PhantomData }
     }
@@ -298,14 +300,14 @@ fn dropped_last() {
 }
 
 impl<T: ?Sized> Drop for Gc<T> {
-    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or a few plain accesses if the handle is
-    /// the only one to an object that the thread has just made.
+    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or a few plain accesses if the thread has
+    /// just made the handle, or the object.
     #[inline]
     fn drop(&mut self) {
         let object = self.as_counted();
         // SAFETY: a handle that is dropped is counted, so its object is alive.
         let roots = unsafe { object.roots() };
-        if (roots.is_newborn() && drop_handle(object)) || roots.down() {
+        if end_deferred(object) || (roots.is_newborn() && drop_handle(object)) || roots.down().may_be_last() {
             dropped_last();
         }
     }

@@ -84,7 +84,7 @@ impl<'g, T: ?Sized> Local<'g, T> {
     /// ```
     #[inline]
     pub fn to_gc(self) -> Gc<T> {
-        Operation::enter().count_up(self.as_object());
+        Operation::enter().count_for_thread(self.as_object());
         // SAFETY: just counted, for this handle.
         unsafe { Gc::from_payload(self.payload) }
     }

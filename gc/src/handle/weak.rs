@@ -241,7 +241,7 @@ impl<T: ?Sized> Weak<T> {
         let early = weakened(Mutation::UpgradeReadsOutside).then(|| link.live_target(&Operation::enter()));
         let operation = Operation::enter();
         let target = early.unwrap_or_else(|| link.live_target(&operation))?;
-        operation.count_up(target);
+        operation.count_for_thread(target);
         // SAFETY: the link's target has just been counted, and was allocated before the link learnt its address.
         let payload = unsafe { TypeInfo::of(target).payload(target) };
         // SAFETY: the target is a `T`, with this handle's metadata if that is a part of it; the count is the new handle's.

@@ -5,7 +5,9 @@
 //! code:  u32   which type the payload has (see `trace::type_info`)
 //! ```
 //!
-//! The root count says how many *counted* handles there are to the object: those outside the heap. `in_log` says that the
+//! The root count says how many *counted* handles there are to the object: those outside the heap. While the collector is not marking, threads may
+//! have noted further ones that are not in it (`mutator::deferred`); since a handle that was noted on one thread can end on another, it
+//! can then be negative, down to minus the number of notes. `in_log` says that the
 //! shared root log has an entry for it. Both live in one word so that whoever makes the count go from 0 to 1 learns, in
 //! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
 //! still 0.
@@ -27,8 +29,11 @@ const UNSHARED: u32 = 2;
 const ONE: u32 = 4;
 /// The word of an object that is as it was when it was born.
 const NEWBORN: u32 = ONE | UNSHARED;
-/// Counts from here on end the process. Far below the wrap, so that threads that pass it together still all see it.
-const LIMIT: u32 = 1 << 31;
+/// Counts from here on end the process. Far below those that stand for negative ones, so that threads that pass it together still all see it.
+const LIMIT: u32 = 1 << 30;
+/// Words from here on have a negative count.
+const NEGATIVE: u32 = 1 << 31;
+/// No object that anyone holds a handle to has it: one that is unshared is noted by nobody, so that its count is not negative.
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
 /// The smallest slot: a header and nothing else.
@@ -47,11 +52,22 @@ pub(crate) struct RootWord(AtomicU32);
 /// What a count that went up was before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Before {
-    pub(crate) count: u32,
+    pub(crate) count: i32,
     pub(crate) in_log: bool,
 }
 
 impl Before {
+    #[inline]
+    fn new(word: u32) -> Self {
+        Before { count: count_in(word), in_log: word & IN_LOG != 0 }
+    }
+
+    /// This step may have taken the last handle away.
+    #[inline]
+    pub(crate) fn may_be_last(self) -> bool {
+        self.count <= 1
+    }
+
     /// This step took the count from 0 to 1 and no entry speaks for the object yet: the caller owes one.
     #[inline]
     pub(crate) fn must_log(self) -> bool {
@@ -92,18 +108,37 @@ impl RootWord {
         let looked = weakened(Mutation::UpLooksFirst).then(|| self.in_log());
         let before = self.0.fetch_add(ONE, Ordering::Relaxed);
         if before >= LIMIT {
-            too_many_handles();
+            check_limit(before);
         }
-        Before { count: before / ONE, in_log: looked.unwrap_or(before & IN_LOG != 0) }
+        let before = Before::new(before);
+        Before { in_log: looked.unwrap_or(before.in_log), ..before }
     }
 
-    /// Takes a counted handle away, and says whether it was the last. Release: every use through it happens before
+    /// Adds a counted handle, unless the count is 0 or less: then only an operation may.
+    #[inline]
+    pub(crate) fn up_if_counted(&self) -> bool {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while count_in(seen) > 0 {
+            match self.0.compare_exchange_weak(seen, seen + ONE, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    if seen >= LIMIT {
+                        check_limit(seen);
+                    }
+                    return true;
+                }
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Takes a counted handle away. Release: every use through it happens before
     /// whoever reads the 0.
     #[inline]
-    pub(crate) fn down(&self) -> bool {
+    pub(crate) fn down(&self) -> Before {
         let before = self.0.fetch_sub(ONE, unless(Mutation::DownIsRelaxed, Ordering::Release));
-        debug_assert!(before >= ONE && before != AWAITS_DROP, "root count below zero");
-        before < 2 * ONE
+        debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
+        Before::new(before)
     }
 
     /// As [`down`](Self::down), for a handle that becomes claimed: from now on there is a way to the object that nothing counts.
@@ -134,6 +169,12 @@ impl RootWord {
         debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
     }
 
+    /// Whether counted handles are the only way to the object.
+    #[inline]
+    pub(crate) fn is_unshared(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & UNSHARED != 0
+    }
+
     /// Whether the handle that the caller owns is the only way to the object, which has no entry in the root log. Acquires what
     /// former handles released.
     #[inline]
@@ -151,10 +192,10 @@ impl RootWord {
     /// Count and flag now.
     pub(crate) fn look(&self) -> Before {
         let seen = self.0.load(Ordering::Acquire);
-        Before { count: seen / ONE, in_log: seen & IN_LOG != 0 }
+        Before::new(seen)
     }
 
-    /// Whether the count is one that no number of handles can have brought about.
+    /// Whether the count is one that no number of handles can have brought about, when no thread has noted any.
     pub(crate) fn is_absurd(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
         seen >= LIMIT && seen != AWAITS_DROP
@@ -170,7 +211,7 @@ impl RootWord {
         let acquire = unless(Mutation::FilterIsRelaxed, Ordering::Acquire);
         let mut seen = self.0.load(acquire);
         loop {
-            if seen < ONE {
+            if count_in(seen) <= 0 {
                 return Filtered::NotARoot;
             }
             if weakened(Mutation::FilterWithoutCompare) {
@@ -193,9 +234,10 @@ impl RootWord {
     pub(crate) fn keep_logged(&self) -> bool {
         debug_assert!(self.in_log());
         let seen = self.0.load(Ordering::Relaxed);
-        if seen >= ONE {
+        if count_in(seen) > 0 {
             return true;
         }
+        debug_assert!(count_in(seen) == 0, "a root count below zero while marking");
         if weakened(Mutation::ScanClearsBlindly) {
             self.0.fetch_and(!IN_LOG, Ordering::AcqRel);
             return false;
@@ -214,10 +256,18 @@ impl RootWord {
     }
 }
 
+/// The root count in a word.
+#[inline]
+fn count_in(word: u32) -> i32 {
+    word as i32 >> ONE.trailing_zeros()
+}
+
 #[cold]
 #[inline(never)]
-fn too_many_handles() -> ! {
-    super::os::end_process("more than 2^29 handles to one object")
+fn check_limit(word: u32) {
+    if word < NEGATIVE {
+        super::os::end_process("more than 2^28 handles to one object");
+    }
 }
 
 /// An object, known by its header.

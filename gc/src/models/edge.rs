@@ -15,7 +15,8 @@ fn up(object: Object) {
 
 fn down(object: Object) {
     // SAFETY: as above.
-    unsafe { object.roots() }.down();
+    let before = unsafe { object.roots() }.down();
+    assert!(before.count > 0, "a count below zero");
 }
 
 /// The number of counted handles, by letting them go until filtering says that there is none.

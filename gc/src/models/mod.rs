@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
 //! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed` |
+//! | L2, L9 deferred counts vs. S1, other threads, newborns | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `DeferWhileMarking`, `CancelOutside`, `CloneLogsLater`, `DeferUnshared` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
 //! | L4, release in slices vs. S2 | `slices` | `EndWhileReleasing` |
@@ -34,6 +35,7 @@ mod allocation;
 mod cell_lock;
 mod collections;
 mod content;
+mod deferred;
 mod dropper;
 mod edge;
 mod ephemerons;
@@ -150,6 +152,7 @@ fn every_mutation_has_a_model() {
         include_str!("cell_lock.rs"),
         include_str!("collections.rs"),
         include_str!("content.rs"),
+        include_str!("deferred.rs"),
         include_str!("dropper.rs"),
         include_str!("edge.rs"),
         include_str!("ephemerons.rs"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod allocate;
 pub(crate) mod candidates;
+pub(crate) mod deferred;
 pub(crate) mod gate;
 pub(crate) mod holders;
 pub(crate) mod newborn;

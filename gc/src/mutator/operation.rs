@@ -151,6 +151,16 @@ impl Operation {
         }
     }
 
+    /// As [`count_up`](Self::count_up), for a handle of the calling thread's: the count may wait (`mutator::deferred`).
+    #[inline]
+    pub(crate) fn count_for_thread(&self, object: Object) {
+        if self.phase.is_marking() && !weakened(Mutation::DeferWhileMarking) {
+            self.count_up(object);
+        } else if let Some(object) = self.record.deferred.note(object) {
+            self.count_up(object);
+        }
+    }
+
     /// The object's count has gone from 0 to 1: give it an entry, and while marking shade it.
     #[cold]
     pub(crate) fn became_root(&self, object: Object, before: Before) {
@@ -176,6 +186,10 @@ impl Operation {
         // Before the count: once it is 0 the root scan would no longer shade it.
         if !weakened(Mutation::ClaimWithoutShade) {
             self.shade(object);
+        }
+        if self.record.deferred.cancel(object) {
+            // Noted, hence shared already.
+            return;
         }
         // SAFETY: the handle being claimed keeps the object alive.
         unsafe { object.roots() }.claimed();
@@ -209,9 +223,39 @@ impl Drop for Operation {
     }
 }
 
-/// Logs an object that `Gc::clone` took from 0 to 1 outside any operation.
+/// Counts a clone of a handle to `object`, which is shared, if that takes no waiting; otherwise false, with nothing done.
+#[inline]
+pub(crate) fn count_clone_now(object: Object) -> bool {
+    Operation::enter_now().map(|operation| operation.count_for_thread(object)).is_some()
+}
+
+/// Ends a handle of the calling thread's to `object` by ending a note; false, with nothing done, if there is none.
+#[inline]
+pub(crate) fn end_deferred(object: Object) -> bool {
+    // SAFETY: records are never freed.
+    let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() };
+    record.is_some_and(|record| record.deferred.may_have(object)) && cancel_note(object)
+}
+
+/// Only in an operation is the table ours: it may be emptied in this very moment.
+#[inline(never)]
+fn cancel_note(object: Object) -> bool {
+    if weakened(Mutation::CancelOutside) {
+        // SAFETY: records are never freed.
+        let record = unsafe { CURRENT.with(Cell::get).as_ref() };
+        return record.is_some_and(|record| record.deferred.cancel(object));
+    }
+    Operation::enter_now().is_some_and(|operation| operation.record.deferred.cancel(object))
+}
+
+/// Counts a clone of a handle to `object`, which has no count. The step from 0 to 1 and the entry are one operation: S1 would find an object without one.
 #[cold]
 #[inline(never)]
-pub(crate) fn log_clone(object: Object, before: Before) {
-    Operation::enter().became_root(object, before);
+pub(crate) fn count_clone(object: Object) {
+    if weakened(Mutation::CloneLogsLater) {
+        // SAFETY: the handle that is being cloned keeps the object alive.
+        let before = unsafe { object.roots() }.up();
+        return Operation::enter().became_root(object, before);
+    }
+    Operation::enter().count_up(object);
 }

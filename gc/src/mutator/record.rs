@@ -1,4 +1,4 @@
-//! One thread's record: its gate, its allocation cache, its candidate roots and its grey objects.
+//! One thread's record: its gate, its allocation cache, its candidate roots, its deferred counts and its grey objects.
 //!
 //! The gate says who may touch the rest (`mutator::gate`).
 //!
@@ -7,6 +7,7 @@
 
 use super::{
     candidates::Candidates,
+    deferred::Deferred,
     gate::{Gated, Phase, World},
 };
 use crate::{
@@ -39,6 +40,8 @@ struct Registry {
 #[repr(align(128))]
 pub(crate) struct Record {
     gated: Gated<Local>,
+    /// Its thread looks into it outside operations, too.
+    pub(crate) deferred: Deferred,
     in_use: AtomicBool,
     next: AtomicPtr<Record>,
 }
@@ -95,6 +98,8 @@ impl Record {
         // zero as it should be.
         let record = unsafe {
             Gated::init(&raw mut (*at).gated, phase, |local| Local::init(local));
+            #[cfg(graphgc_loom)]
+            (&raw mut (*at).deferred).write(Deferred::new());
             (&raw mut (*at).in_use).write(AtomicBool::new(false));
             (&raw mut (*at).next).write(AtomicPtr::new(REGISTRY.first.load(Ordering::Relaxed)));
             memory.as_ref()
@@ -112,7 +117,7 @@ impl Record {
             self.enter();
         }
         // SAFETY: in an operation whose phase the record has seen.
-        unsafe { self.local() }.flush();
+        self.flush(unsafe { self.local() });
         self.leave();
         let _changes = lock(&REGISTRY.changes);
         self.in_use.store(false, Ordering::Release);
@@ -121,7 +126,7 @@ impl Record {
     /// Enters an operation.
     #[inline]
     pub(crate) fn enter(&self) -> Phase {
-        self.gated.enter(&WORLD, Local::renew)
+        self.gated.enter(&WORLD, |local| self.renew(local))
     }
 
     /// Enters an operation if that takes no waiting and no update, and the thread is in none.
@@ -134,6 +139,34 @@ impl Record {
     #[inline]
     pub(crate) fn leave(&self) {
         self.gated.gate.leave();
+    }
+
+    /// Makes the record ready for a new phase: all that it holds is of the one before.
+    fn renew(&self, local: &mut Local) {
+        if weakened(Mutation::UpdateKeepsCache) {
+            self.settle(local);
+            local.candidates.flush();
+            local.grey.flush();
+        } else {
+            self.flush(local);
+        }
+    }
+
+    /// Hands everything over.
+    fn flush(&self, local: &mut Local) {
+        self.settle(local);
+        local.flush();
+    }
+
+    /// Counts what has been deferred. Whoever may use the local part calls this.
+    pub(crate) fn settle(&self, local: &mut Local) {
+        self.deferred.settle(|object| {
+            // SAFETY: the object of a note is allocated (`mutator::deferred`).
+            let before = unsafe { object.roots() }.up();
+            if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
+                local.candidates.push(object);
+            }
+        });
     }
 
     /// The local part.
@@ -158,16 +191,6 @@ impl Local {
         unsafe {
             (&raw mut (*at).candidates).write(Candidates::new());
             (&raw mut (*at).grey).write(GreyBuffer::new());
-        }
-    }
-
-    /// Makes the record ready for a new phase: all that it holds is of the one before.
-    fn renew(&mut self) {
-        if weakened(Mutation::UpdateKeepsCache) {
-            self.candidates.flush();
-            self.grey.flush();
-        } else {
-            self.flush();
         }
     }
 
@@ -210,7 +233,7 @@ pub(crate) fn see_all_outside() {
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
 pub(crate) fn update_all(phase: Phase) {
     if !weakened(Mutation::UpdateNobody) {
-        records().for_each(|record| record.gated.update(phase, Local::renew));
+        records().for_each(|record| record.gated.update(phase, |local| record.renew(local)));
     }
 }
 

@@ -49,6 +49,19 @@ mutations! {
     OpenWithoutLock,
     /// Who brings a record up to date does not look, under the lock, whether another has.
     UpdateWithoutSecondLook,
+    // Deferred counts.
+    /// A count is deferred while the collector is marking.
+    DeferWhileMarking,
+    /// A clone takes a count from 0 to 1 before the operation that makes the entry.
+    CloneLogsLater,
+    /// A clone of a newborn's handle is not counted at once.
+    DeferUnshared,
+    /// Notes are not counted when the record is brought up to date.
+    NotesStay,
+    /// A note is counted from 0 to 1 and leaves no entry.
+    NoteCountedWithoutEntry,
+    /// A note is ended outside any operation.
+    CancelOutside,
     // The root word.
     /// Counting up looks at `in_log` before it counts.
     UpLooksFirst,

@@ -102,7 +102,7 @@ impl<P: Element> Writer<'_, P> {
                 return;
             }
             operation.shade(object);
-            operation.count_up(object);
+            operation.count_for_thread(object);
         }
     }
 

@@ -108,7 +108,7 @@ fn check_edges(survey: &Survey, findings: &mut Findings) {
     let mut low = crate::heap::os_vec::OsVec::new();
     walk.for_each_counted(|object, handles| {
         // SAFETY: the walk found it to be an object.
-        let count = unsafe { object.roots() }.look().count as usize;
+        let count = unsafe { object.roots() }.look().count.max(0) as usize;
         if count < handles {
             low.push((object, count, handles));
         }

@@ -1,0 +1,141 @@
+//! L2, L9: counts that threads defer, against S1, the root scan and other threads' handles.
+//!
+//! In models a table has one place, so that notes are in each other's way.
+
+use super::{
+    tiny_heap::{address, cycle, ending_here, is_allocated, mutator, object},
+    verify,
+};
+use crate::{Gc, GcCell, heap::header::Object, sync::Mutation};
+use loom::sync::Arc;
+
+type Owner = Gc<GcCell<Option<Gc<u8>>>>;
+
+/// An owner, and the object that its cell leads to.
+fn owner() -> (Owner, Object) {
+    ending_here(|| {
+        let leaf = Gc::new(1);
+        let target = object(&leaf);
+        (Gc::new(GcCell::new(Some(leaf))), target)
+    })
+}
+
+/// What a thread has got out of a cell that is then emptied stays while it has the handle.
+///
+/// Breaks if what was noted before S1 is not counted then, or is counted and gets no entry: the scan does not find it, and the marker finds the cell
+/// empty.
+#[test]
+fn got_and_kept_beside_a_cycle() {
+    verify(2, &[Mutation::NotesStay, Mutation::NoteCountedWithoutEntry], || {
+        let (owner, target) = owner();
+        let user = mutator(move || {
+            let kept = owner.get().unwrap();
+            owner.set(None);
+            kept
+        });
+        cycle();
+        let kept = user.join().unwrap();
+        assert!(object(&kept) == target && is_allocated(target));
+    });
+}
+
+/// A handle that ends where it was noted leaves no count, whenever the table is emptied.
+///
+/// Breaks if the note is ended outside any operation: the collector counts it between the thread's look and its store, and the object stays for ever.
+#[test]
+fn ended_beside_a_cycle() {
+    verify(2, &[Mutation::CancelOutside], || {
+        let (owner, target) = owner();
+        let user = mutator(move || {
+            drop(owner.get());
+            owner.set(None);
+        });
+        cycle();
+        user.join().unwrap();
+        cycle();
+        assert!(!is_allocated(target));
+    });
+}
+
+/// A handle that was noted on one thread and ends on another leaves no count either, and whoever still has one keeps the object.
+#[test]
+fn ended_on_another_thread() {
+    verify(2, &[], || {
+        let (owner, target) = owner();
+        let kept = owner.get().unwrap();
+        let passed = kept.clone();
+        let other = mutator(move || drop(passed));
+        owner.set(None);
+        cycle();
+        assert!(is_allocated(target));
+        other.join().unwrap();
+        ending_here(|| drop((kept, owner)));
+        cycle();
+        assert!(!is_allocated(target));
+    });
+}
+
+/// A clone of a noted handle outlives that handle beside a cycle.
+///
+/// Breaks if the clone is counted before the operation that logs it: S1 comes between the two, finds a count of 1 when it adds the note's, and leaves the
+/// entry to the cloner, who makes it after the scan.
+#[test]
+fn cloned_beside_a_cycle() {
+    verify(2, &[Mutation::CloneLogsLater], || {
+        let (owner, target) = owner();
+        let user = mutator(move || {
+            let taken = owner.take().unwrap();
+            Gc::clone(&taken)
+        });
+        cycle();
+        let copy = user.join().unwrap();
+        assert!(object(&copy) == target && is_allocated(target));
+    });
+}
+
+/// A newborn of which another thread has a clone stays when the handle that it was born for ends.
+///
+/// Breaks if the clone is noted on that thread: the header says that there is one handle, and the slot is the next object's.
+#[test]
+fn newborn_cloned_by_a_thread() {
+    verify(2, &[Mutation::DeferUnshared], || {
+        let shared = Arc::new(Gc::new(1u8));
+        let other = mutator({
+            let shared = shared.clone();
+            move || {
+                // So that the thread has a record.
+                drop(Gc::new(3u8));
+                let copy = Gc::clone(&shared);
+                drop(shared);
+                copy
+            }
+        });
+        drop(shared);
+        let next = Gc::new(2u8);
+        let copy = other.join().unwrap();
+        assert!(address(&copy) != address(&next) && *copy == 1);
+        ending_here(|| ());
+    });
+}
+
+/// What is cloned out of an object that then loses its last handle survives.
+///
+/// Breaks if the count is deferred while marking: S1; the clone is noted, and nobody shades its target; the owner's handle goes before the scan looks at it.
+#[test]
+fn cloned_out_of_an_object_that_goes() {
+    verify(2, &[Mutation::DeferWhileMarking], || {
+        let (owner, target) = ending_here(|| {
+            let leaf = Gc::new(1u8);
+            let target = object(&leaf);
+            (Gc::new(leaf), target)
+        });
+        let cloner = mutator(move || {
+            // So that the thread has a record.
+            drop(owner.clone());
+            Gc::clone(&*owner)
+        });
+        cycle();
+        let copy = cloner.join().unwrap();
+        assert!(object(&copy) == target && is_allocated(target));
+    });
+}
