@@ -131,7 +131,7 @@ fn cloned_out_of_an_object_that_goes() {
         });
         let cloner = mutator(move || {
             // So that the thread has a record.
-            drop(owner.clone());
+            drop(Gc::new(2u8));
             Gc::clone(&*owner)
         });
         cycle();
