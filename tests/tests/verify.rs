@@ -283,7 +283,7 @@ fn nothing_is_found_while_threads_work() {
             for seed in 2..5 {
                 let (roots, over) = (&roots, &over);
                 scope.spawn(move || {
-                    let mut random = Random::new(seed);
+                    let mut random = Random::of_run(seed);
                     while !over.load(SeqCst) {
                         change(roots, &mut random);
                     }
