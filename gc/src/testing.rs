@@ -16,6 +16,12 @@ pub mod fault {
         fault::refuse_nth(n);
     }
 
+    /// Whether the request that [`refuse_nth`] has chosen has not come yet.
+    #[must_use = "only asks"]
+    pub fn is_to_come() -> bool {
+        fault::is_to_come()
+    }
+
     /// Nothing is refused any more.
     pub fn allow() {
         fault::allow();

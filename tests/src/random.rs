@@ -12,6 +12,15 @@ impl Random {
         Random { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D }
     }
 
+    /// As [`new`](Self::new), for threads whose numbers may be different in each run: they are if `GRAPHGC_SEED` is.
+    ///
+    /// # Panics
+    /// If that holds no number.
+    pub fn of_run(number: u64) -> Self {
+        let [run] = seeds(&[0])[..] else { unreachable!("one seed, or the one given") };
+        Random::new(number ^ run.rotate_left(32))
+    }
+
     /// The next number.
     pub fn next_number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -170,7 +170,7 @@ fn pins_younger_than_the_snapshot() {
         let first_route = |seed| {
             let (board, check) = (&board, &check);
             move || {
-                let mut random = Random::new(seed);
+                let mut random = Random::of_run(seed);
                 for _ in 0..TURNS {
                     let place = &board[random.below(board.len())];
                     *place.lock() = Some(knot().0);
@@ -189,7 +189,7 @@ fn pins_younger_than_the_snapshot() {
         let second_route = |seed| {
             let (tree, check) = (&tree, &check);
             move || {
-                let mut random = Random::new(seed);
+                let mut random = Random::of_run(seed);
                 for _ in 0..TURNS {
                     tree.next.set(Some(knot().0));
                     let guard = pin();
@@ -233,7 +233,7 @@ fn stores_of_objects_that_only_a_pin_holds() {
             .map(|seed| {
                 let places = &places;
                 scope.spawn(move || {
-                    let mut random = Random::new(seed);
+                    let mut random = Random::of_run(seed);
                     for _ in 0..TURNS {
                         let mut guard = pin();
                         for _ in 0..50 {

@@ -115,6 +115,7 @@ fn open_nested(scene: &Scene) {
 }
 
 const IN_LOG: u32 = 1;
+const UNSHARED: u32 = 2;
 const ONE: u32 = 4;
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
@@ -132,6 +133,9 @@ damages! {
         corrupt::root_word(Gc::as_ptr(&it.owner), |word| word ^ IN_LOG);
     };
     count_without_entry: [RootWithoutEntry], |it: &Scene| corrupt::root_word(it.node, |word| word + ONE);
+    unshared_behind_an_edge: [UnsharedTarget, RootWithoutEntry], |it: &Scene| {
+        corrupt::root_word(it.node, |word| word + ONE + UNSHARED);
+    };
     entry_of_a_free_slot: [StaleEntry], |it: &Scene| corrupt::stale_entry(it.node);
     count_too_low: [CountTooLow], |it: &Scene| {
         corrupt::root_word(counted_content(it), |word| word - ONE);
@@ -144,7 +148,7 @@ damages! {
         forget(it.owner.node.list.borrow_mut());
         corrupt::claim_cell(it.node, 0);
     };
-    claimed_cell_in_counted_content: [ClaimedInCounted], |it: &Scene| {
+    claimed_cell_in_counted_content: [ClaimedInCounted, UnsharedTarget], |it: &Scene| {
         open_nested(it);
         corrupt::claim_cell(it.node, 2);
     };
@@ -283,7 +287,7 @@ fn nothing_is_found_while_threads_work() {
             for seed in 2..5 {
                 let (roots, over) = (&roots, &over);
                 scope.spawn(move || {
-                    let mut random = Random::new(seed);
+                    let mut random = Random::of_run(seed);
                     while !over.load(SeqCst) {
                         change(roots, &mut random);
                     }

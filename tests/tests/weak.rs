@@ -228,7 +228,7 @@ fn upgrades_beside_a_collector() {
             .map(|worker| {
                 let (weak, found, lost) = (&weak, &found, &lost);
                 scope.spawn(move || {
-                    let mut random = graphgc_tests::random::Random::new(worker as u64);
+                    let mut random = graphgc_tests::random::Random::of_run(worker as u64);
                     let mut held = HashMap::new();
                     while lost.load(SeqCst) < LOST && Instant::now() < end {
                         let slot = random.below(SLOTS);

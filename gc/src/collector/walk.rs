@@ -45,6 +45,8 @@ pub(crate) enum Flaw {
     Flags(usize),
     /// A cell at this address is claimed, in content that is counted.
     ClaimedInCounted(usize),
+    /// An edge that nothing counts leads to the object at this address, which says that its only handle is the only way to it.
+    Unshared(usize),
 }
 
 /// One object and by which it was reached.
@@ -217,6 +219,10 @@ impl<'a> Walk<'a> {
     fn edge(&mut self, target: Object, counted: bool) {
         if self.survey.object_at(target.address()).is_none() {
             return self.complain(Flaw::Dangling(target.address()));
+        }
+        // SAFETY: the survey says that it is an object.
+        if !counted && unsafe { target.roots() }.is_newborn() {
+            self.complain(Flaw::Unshared(target.address()));
         }
         self.reach(target, self.current);
         if counted && let Some(targets) = &mut self.counted {

@@ -156,6 +156,9 @@ fn writer_beside_marker_that_gives_up() {
 }
 
 /// Readers see the content while the marker claims it, and a writer excludes both.
+///
+/// Breaks if a reader that goes does not release what it read: the reader looks and goes; the writer finds the lock free and takes the handle out, and
+/// nothing says which of the two came first.
 #[test]
 fn reader_beside_writer_and_marker() {
     verify_all_orders(2, &[Mutation::EndReadIsRelaxed], || {

@@ -63,9 +63,11 @@ fn rebuilt_beside_a_cycle() {
 }
 
 /// Growing moves the buffer while the marker may be in it, and loses nothing.
+///
+/// Breaks if the marker, which comes while the buffers change places, takes what is write-held for counted: the vector stays claimed.
 #[test]
 fn grown_beside_a_cycle() {
-    keeps_both(2, &[], |vector| vector.reserve(2));
+    keeps_both(2, &[Mutation::MarkerSkipsOperation], |vector| vector.reserve(2));
 }
 
 /// Breaks without the shade: what is popped was reachable at S1 and may have no entry that S1 took.

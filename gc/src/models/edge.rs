@@ -99,6 +99,8 @@ fn take_and_drop_beside_release() {
 }
 
 /// Two threads exchange edges of one cell while the marker claims it; whatever the order, each object has as many counts as handles.
+///
+/// Breaks if the word is compared and changed in two steps: both find the first edge; each changes the word, and each has got that edge out.
 #[test]
 fn two_writers_beside_claim() {
     verify_all_orders(2, &[Mutation::ExchangeInTwoSteps], || {

@@ -144,36 +144,53 @@ fn test() -> String {
     thread::current().name().expect("a test's thread has its name").to_owned()
 }
 
+/// The files with models.
+const SOURCES: [&str; 18] = [
+    include_str!("allocation.rs"),
+    include_str!("cell_lock.rs"),
+    include_str!("collections.rs"),
+    include_str!("content.rs"),
+    include_str!("deferred.rs"),
+    include_str!("dropper.rs"),
+    include_str!("edge.rs"),
+    include_str!("ephemerons.rs"),
+    include_str!("finalizers.rs"),
+    include_str!("gate.rs"),
+    include_str!("handles.rs"),
+    include_str!("newborn.rs"),
+    include_str!("pins.rs"),
+    include_str!("root_word.rs"),
+    include_str!("slices.rs"),
+    include_str!("threads.rs"),
+    include_str!("waiting.rs"),
+    include_str!("weak.rs"),
+];
+
 /// Every line that can be weakened is weakened by some model.
 #[test]
 fn every_mutation_has_a_model() {
-    let sources = [
-        include_str!("allocation.rs"),
-        include_str!("cell_lock.rs"),
-        include_str!("collections.rs"),
-        include_str!("content.rs"),
-        include_str!("deferred.rs"),
-        include_str!("dropper.rs"),
-        include_str!("edge.rs"),
-        include_str!("ephemerons.rs"),
-        include_str!("finalizers.rs"),
-        include_str!("gate.rs"),
-        include_str!("handles.rs"),
-        include_str!("newborn.rs"),
-        include_str!("pins.rs"),
-        include_str!("root_word.rs"),
-        include_str!("slices.rs"),
-        include_str!("threads.rs"),
-        include_str!("waiting.rs"),
-        include_str!("weak.rs"),
-    ]
-    .concat();
+    let sources = SOURCES.concat();
     for mutation in Mutation::ALL {
         let name = format!("Mutation::{mutation:?}");
         assert!(
             sources.match_indices(&name).any(|(at, _)| !continues(&sources[at + name.len()..])),
             "no model for {name}"
         );
+    }
+}
+
+/// No model is without a mutation, but for one that no single line breaks, or without the words for what would break it.
+#[test]
+fn every_model_says_what_breaks_it() {
+    for source in SOURCES {
+        let parts: Vec<_> = source.split("#[test]\n").collect();
+        for pair in parts.windows(2) {
+            let name = pair[1].lines().next().unwrap_or_default();
+            let words = pair[0].lines().rev().take_while(|line| line.starts_with("///"));
+            assert!(words.into_iter().any(|line| line.contains("Breaks")), "nothing is said to break {name}");
+            let has_mutation = !pair[1].contains("&[]") || name == "fn shared_with_a_thread() {";
+            assert!(has_mutation, "nothing breaks {name}");
+        }
     }
 }
 

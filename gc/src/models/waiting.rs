@@ -190,6 +190,9 @@ fn claimed_while_a_thread_waits() {
 }
 
 /// The content of a cell that is written once is claimed by the marker at most once, whenever it comes, and a reader finds it whole.
+///
+/// Breaks if the marker comes in while the content is written, or if what was written is not released when writing turns into reading: the marker then claims
+/// what it may not see whole.
 #[test]
 fn written_once_beside_the_marker() {
     verify(2, &[Mutation::DowngradeIsRelaxed, Mutation::MarkerEntersWriteHeld], || {
@@ -231,6 +234,8 @@ fn written_once_beside_the_marker() {
 }
 
 /// Of two threads that initialise a cell one does, and both find what it has put in.
+///
+/// Breaks if nobody is woken when writing turns into reading: the one initialises; the other has parked meanwhile, and stays so.
 #[test]
 fn initialised_by_two_threads() {
     verify(2, &[Mutation::DowngradeWakesNobody], || {

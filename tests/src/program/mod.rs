@@ -51,7 +51,7 @@ use node::{Local, Node};
 use op::Op;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
+    env, fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::Duration,
@@ -109,14 +109,24 @@ impl Case {
         ron::from_str(text)
     }
 
-    /// Settings under which cycles come often; for a process that has not used the collector yet.
+    /// Settings under which cycles come often, unless the environment has others; for a process that has not used the collector yet.
     ///
     /// # Panics
     /// If it has.
     pub fn configure(&self) {
+        let open = |variable| env::var_os(variable).is_none();
         // Not long: a thread that collects with a lock held waits for pins of threads that wait for the lock.
-        let config = Config::new().min_heap(64 << 10).growth(10).patience(Duration::from_millis(20));
-        config.workers(self.workers).install().expect("nothing has run yet");
+        let mut config = Config::new().patience(Duration::from_millis(20));
+        if open("GRAPHGC_MIN_HEAP") {
+            config = config.min_heap(64 << 10);
+        }
+        if open("GRAPHGC_GROWTH") {
+            config = config.growth(10);
+        }
+        if open("GRAPHGC_WORKERS") {
+            config = config.workers(self.workers);
+        }
+        config.install().expect("nothing has run yet");
     }
 
     /// Runs the programs.

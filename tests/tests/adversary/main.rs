@@ -2,11 +2,13 @@
 //! while another thread collects without end, and ends with a check of all canaries, of the drops of everything that it
 //! made, and of the heap itself (`graphgc_tests::sound`).
 
+mod bytes;
 mod drops;
 mod finalizers;
 mod leaks;
 mod limits;
 mod locals;
+mod pins;
 mod reenter;
 mod refused;
 mod shapes;

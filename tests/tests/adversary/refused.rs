@@ -5,7 +5,7 @@ use crate::{Node, check, check_all, node_with};
 use graphgc::{Gc, GcCell, GcMutex, GcRwLock, Trace, collect, stats, testing};
 use graphgc_tests::{
     payload::Leaf,
-    process::alone,
+    process::{alone, is_child, run_test_alone},
     sound::{Prey, assert_sound, settle, while_collecting},
 };
 use std::thread;
@@ -143,6 +143,44 @@ fn each_request_and_all_after_it() {
     });
 }
 
+/// Says in a child which request is refused.
+const NTH: &str = "REFUSED_NTH";
+
+/// Hopes that one of the requests that only a young process makes is not checked: each is refused in a process of its own, from the first of all to the
+/// last that the work makes.
+#[test]
+fn each_request_of_a_young_process() {
+    const TEST: &str = "refused::each_request_of_a_young_process";
+    if let Ok(nth) = std::env::var(NTH) {
+        testing::fault::refuse_nth(nth.parse().expect("a number"));
+        let prey = Prey::default();
+        let mut kept = vec![node_with(prey.leaf())];
+        on_a_large_stack(move || {
+            _ = work(&prey, &mut kept);
+            check_all(&kept);
+            println!("{}", if testing::fault::is_to_come() { "to come" } else { "refused" });
+            testing::fault::allow();
+            assert_eq!(testing::check_pages(), Vec::<String>::new());
+            drop(kept);
+            assert_sound();
+            prey.check();
+            assert_eq!(stats().live_objects, 0);
+        });
+        return;
+    }
+    let mut refused = 0;
+    for nth in 1u64.. {
+        let output = run_test_alone(TEST, &[(NTH, &nth.to_string()), ("GRAPHGC_MIN_HEAP", "64K")]);
+        let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "request {nth} refused: {}\n{error}", output.status);
+        if said.contains("to come") {
+            break;
+        }
+        refused += 1;
+    }
+    assert!(refused >= 8, "only {refused} requests");
+}
+
 /// Hopes that the collector itself cannot go on: cycles end while nothing is to be had and threads come and go.
 #[test]
 fn collections_without_memory() {
@@ -159,7 +197,6 @@ fn collections_without_memory() {
 /// Hopes that `Gc::new` returns something when there is no memory at all: it collects, and else ends the process as `Box::new` does.
 #[test]
 fn new_without_memory() {
-    use graphgc_tests::process::{is_child, run_test_alone};
     if is_child() {
         let mut kept = vec![Gc::new([1u64; 100])];
         for nth in 1..20 {

@@ -190,7 +190,7 @@ fn everything_at_once() {
             for seed in 0..4 {
                 let shared = &shared;
                 scope.spawn(move || {
-                    let mut random = graphgc_tests::random::Random::new(seed);
+                    let mut random = graphgc_tests::random::Random::of_run(seed);
                     let mut own = Vec::new();
                     for _ in 0..3000 {
                         let (one, other) = (&shared[random.below(8)], &shared[random.below(8)]);

@@ -443,7 +443,7 @@ fn threads_change_maps_while_the_collector_works() {
                 let maps = maps.clone();
                 let ids = &ids;
                 scope.spawn(move || {
-                    let mut random = Random::new(seed + 1);
+                    let mut random = Random::of_run(seed + 1);
                     for _ in 0..if cfg!(debug_assertions) { 6000 } else { 30_000 } {
                         let (from, to) = (&maps[random.below(3)], &maps[random.below(3)]);
                         let key = random.below(ids.len());

@@ -197,7 +197,7 @@ fn threads_intern_while_the_collector_works() {
             for seed in 0..3 {
                 let set = set.clone();
                 scope.spawn(move || {
-                    let mut random = Random::new(seed + 1);
+                    let mut random = Random::of_run(seed + 1);
                     let mut held = Vec::new();
                     for turn in 0..if cfg!(debug_assertions) { 5000 } else { 30_000 } {
                         let new = Gc::new(Name(random.below(300) as u32, Leaf::new(new_id())));

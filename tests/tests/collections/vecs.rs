@@ -288,7 +288,7 @@ fn threads_change_them_while_the_collector_works() {
             for seed in 0..3 {
                 let vecs = vecs.clone();
                 scope.spawn(move || {
-                    let mut random = Random::new(seed + 1);
+                    let mut random = Random::of_run(seed + 1);
                     for _ in 0..if cfg!(debug_assertions) { 4000 } else { 20_000 } {
                         let (from, to) = (&vecs[random.below(3)], &vecs[random.below(3)]);
                         let Some(moved) = from.pop() else { continue };

@@ -147,6 +147,11 @@ pub(crate) mod fault {
         with_state(|state| state.store(0, Relaxed));
     }
 
+    /// Whether the call that [`refuse_nth`] has chosen is still to come.
+    pub(crate) fn is_to_come() -> bool {
+        with_state(|state| state.load(Relaxed) != 0)
+    }
+
     /// Whether this call is to be refused; counts it.
     #[inline]
     pub(super) fn refuses() -> bool {

@@ -38,8 +38,9 @@ use violation::Findings;
 /// - every span is in the one list or cache that it says it is in, and its bitmaps, free slots and numbers agree;
 /// - the header of every object names a type that fits its span, and has a possible count;
 /// - every root (an object with a handle outside the heap) has an entry in the collector's lists, and no entry is stale;
-/// - every edge of every object that a root reaches leads to an object, the flags of every cell are consistent, and no object has more
-///   handles in cells that keep theirs counted than its root count says.
+/// - every edge of every object that a root reaches leads to an object, and to one that knows of edges if nothing counts this one;
+/// - the flags of every cell are consistent, and no object has more handles in cells that keep theirs counted than its root count
+///   says.
 ///
 /// It may be called at any time, from any thread, while others use the collector: with a pin or a borrow held, from a `Drop`, during a
 /// cycle. It never waits for borrows or pins that anyone holds. It allocates nothing in the collector's heap. The one place it must not be called from is a global allocator. A cell that is borrowed for writing is not
@@ -101,6 +102,7 @@ fn check_edges(survey: &Survey, findings: &mut Findings) {
         Flaw::Dangling(target) => findings.about(ViolationKind::DanglingEdge, owner, target, 0),
         Flaw::Flags(cell) => findings.about(ViolationKind::CellFlags, owner, cell, 0),
         Flaw::ClaimedInCounted(cell) => findings.about(ViolationKind::ClaimedInCounted, owner, cell, 0),
+        Flaw::Unshared(target) => findings.about(ViolationKind::UnsharedTarget, owner, target, 0),
     };
     let mut walk = Walk::new(survey, &mut flaw).counting();
     // SAFETY: the survey's conditions still hold.

@@ -84,6 +84,8 @@ pub enum ViolationKind {
     CellFlags,
     /// A cell says that its content is claimed, but it lies in content that is counted.
     ClaimedInCounted,
+    /// An edge that nothing counts leads to an object whose header says that its only handle is the only way to it.
+    UnsharedTarget,
 }
 
 impl Violation {
@@ -144,9 +146,19 @@ impl Findings {
 /// Whether what is wrong leaves the header's type believable.
 fn names_type(kind: ViolationKind) -> bool {
     use ViolationKind::{
-        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, HeaderCount, LogFlag, RootWithoutEntry,
+        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, HeaderCount, LogFlag, RootWithoutEntry, UnsharedTarget,
     };
-    matches!(kind, CellFlags | ClaimedInCounted | CountTooLow | DanglingEdge | HeaderCount | LogFlag | RootWithoutEntry)
+    matches!(
+        kind,
+        CellFlags
+            | ClaimedInCounted
+            | CountTooLow
+            | DanglingEdge
+            | HeaderCount
+            | LogFlag
+            | RootWithoutEntry
+            | UnsharedTarget
+    )
 }
 
 impl Finding {
@@ -174,6 +186,7 @@ impl Finding {
             Kind::DanglingEdge => format!("an edge leads to {a:#x}, which is no object"),
             Kind::CellFlags => format!("the lock of the cell at {a:#x} has flags that exclude each other"),
             Kind::ClaimedInCounted => format!("the cell at {a:#x} is claimed inside counted content"),
+            Kind::UnsharedTarget => format!("an edge leads to {a:#x}, which says that only its one handle does"),
         };
         Violation { kind: self.kind, address: self.address, type_name: self.type_name, detail }
     }
