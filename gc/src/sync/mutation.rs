@@ -75,6 +75,8 @@ mutations! {
     ExchangeInTwoSteps,
     /// A released edge says *counted* before it is.
     ReleaseCountsAfter,
+    /// A claimed word is overwritten by a plain store while marking, too.
+    PlainStoreWhileMarking,
     // The cell lock.
     /// The marker enters a cell that is held for writing.
     MarkerEntersWriteHeld,
