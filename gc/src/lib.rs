@@ -36,6 +36,7 @@
 //! | `Rc<dyn Fn(A) -> R>`, `Arc<dyn Fn(A) -> R + Send + Sync>` | [`GcFn<A, R>`](GcFn), [`GcSyncFn<A, R>`](GcSyncFn) | what is captured is given as a value |
 //! | a field that is not `Send` | [`ThreadBound<T>`](ThreadBound) | used and dropped on its own thread |
 //! | a field of a foreign type without handles | `#[trace(leaf)]`, [`leaf!`] | it is `Send` |
+//! | `RefCell<Vec<Rc<T>>>` | [`GcRefVec<Gc<T>>`](GcRefVec) | no walk; no `&mut` to the elements |
 //! | `RwLock<Vec<Rc<T>>>` | [`GcVec<Gc<T>>`](GcVec) | no walk; no `&mut` to the elements |
 //! | `RwLock<HashMap<K, Rc<T>>>` | [`GcMap<K, Gc<T>>`](GcMap) | the same; no handles in keys |
 //! | `RwLock<HashSet<Rc<T>>>` | [`GcSet<Gc<T>>`](GcSet) | the same |
@@ -99,9 +100,9 @@ pub mod trace;
 pub use {
     cell::{
         BorrowError, BorrowMutError, Edge, Element, GcCell, GcCondvar, GcLazy, GcMap, GcMapIntoIter, GcMapIter,
-        GcMapRef, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell, GcRwLock, GcRwLockReadGuard, GcRwLockWriteGuard, GcSet,
-        GcSetRef, GcVec, GcVecRef, MapKey, MappedGcMutexGuard, MappedGcRwLockReadGuard, MappedGcRwLockWriteGuard,
-        PinnedIter, Ref, RefMut, WaitTimeoutResult,
+        GcMapRef, GcMutex, GcMutexGuard, GcOnceCell, GcRefCell, GcRefVec, GcRwLock, GcRwLockReadGuard,
+        GcRwLockWriteGuard, GcSet, GcSetRef, GcVec, GcVecRef, MapKey, MappedGcMutexGuard, MappedGcRwLockReadGuard,
+        MappedGcRwLockWriteGuard, PinnedIter, Ref, RefMut, WaitTimeoutResult,
     },
     collector::{Cleanup, Collection, Outcome, collect, run_finalizers},
     config::{Config, ConfigError},

@@ -1,8 +1,17 @@
 //! The word of a `GcCell`: the target object, or none, and the flag.
 //!
-//! The lowest bit is set when the content is *counted*, `None` included; headers are aligned to eight bytes. All changes are by
+//! The lowest bit is set when the content is *counted*, `None` included; headers are aligned to eight bytes. Changes are by
 //! compare-and-swap of the whole word, so that whoever changes it knows whether what it put in and took out is
 //! counted. Success releases, loads acquire: an object's header and payload were written before its address got here.
+//!
+//! One change needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
+//! ([`stays_claimed`](EdgeWord::stays_claimed)). A word that is claimed then stays claimed as long as the operation lasts. Three parties change flags.
+//! The marker is away, and comes back after another S1, which waits for the operation. The claim pass changes cells that nobody else knows.
+//! Who releases the content of an outer cell holds that one for writing, so that nobody else has a reference to this one.
+//! What other threads put in and take out meanwhile they do in claimed words, too, where an edge counts for nothing: whichever
+//! change comes last stays, and who takes an edge out counts it in an operation of its own. While marking all this is wrong:
+//! a marker that gives a cell's content up, which readers may be inside of, sets the flag back to *counted* and counts the edge that it sees. A plain
+//! store after a look would put an uncounted edge in the place of a counted one, and nobody would count that one down.
 //!
 //! Order of counting, so that a count is never below the number of counted handles: what becomes counted is counted *before* the word
 //! says so, and what becomes claimed is counted down *after*.
@@ -70,8 +79,13 @@ impl EdgeWord {
         NonNull::new(word).map(Object::new)
     }
 
-    /// Puts `object` in, in a cell whose content is claimed and which nobody can claim or release now: that takes marking, or
-    /// the cell for oneself.
+    /// In an operation, whose phase is marking or not: whether the cell is claimed and stays so as long as the operation lasts.
+    #[inline]
+    pub(crate) fn stays_claimed(&self, marking: bool) -> bool {
+        (!marking || weakened(Mutation::PlainStoreWhileMarking)) && !self.read().is_counted()
+    }
+
+    /// Puts `object` in and forgets what was there, by a plain store: in a cell that [stays claimed](Self::stays_claimed), or one that nobody else knows.
     #[inline]
     pub(crate) fn overwrite_claimed(&self, object: Option<Object>) {
         self.0.store(Reading::new(object, false).0, Ordering::Release);

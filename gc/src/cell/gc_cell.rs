@@ -36,6 +36,16 @@ pub(crate) mod sealed {
         /// The object, whose count passes to the caller. May allocate.
         fn into_object(self) -> Option<Object>;
 
+        /// As `into_object`, but that what is unshared stays so. The caller shares it before there is a way to it that nothing counts, or
+        /// claims it in the operation in which it makes such a way.
+        #[inline]
+        fn into_counted(self) -> Option<Object>
+        where
+            Self: Sized,
+        {
+            self.into_object()
+        }
+
         /// The edge to `object`, with a count of the caller's.
         ///
         /// # Safety
@@ -109,6 +119,11 @@ unsafe impl<T: Trace> Sealed for Gc<T> {
     }
 
     #[inline]
+    fn into_counted(self) -> Option<Object> {
+        Some(ManuallyDrop::new(self).as_counted())
+    }
+
+    #[inline]
     unsafe fn from_object(object: Option<Object>) -> Self {
         let object = object.expect("a cell of `Gc` is never empty");
         // SAFETY: by contract.
@@ -129,6 +144,11 @@ unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
     #[inline]
     fn into_object(self) -> Option<Object> {
         self.and_then(Sealed::into_object)
+    }
+
+    #[inline]
+    fn into_counted(self) -> Option<Object> {
+        self.and_then(Sealed::into_counted)
     }
 
     #[inline]
@@ -177,7 +197,8 @@ unsafe impl<'g, T: Trace> PinnedEdge<'g> for Option<Local<'g, T>> {
 /// The garbage-collected world's `Cell` for one edge: `Gc<T>`, `Weak<T>` or an `Option` of one in one word, read and changed atomically without
 /// locks, shared between threads if the handle is.
 ///
-/// Every access is a few nanoseconds: it enters a short critical section of the collector, and changes are compare-and-swap.
+/// Every access is a few nanoseconds: it enters a short critical section of the collector. Changes that give back what was there are compare-and-swap;
+/// [`set`](GcCell::set) is a plain store most of the time.
 ///
 /// ```
 /// use graphgc::{Gc, GcCell, Trace};
@@ -226,8 +247,24 @@ impl<P: Edge> GcCell<P> {
     /// Puts `edge` in; what was there goes.
     #[inline]
     pub fn set(&self, edge: P) {
-        let new = edge.into_object();
+        let new = edge.into_counted();
         let operation = Operation::enter();
+        if self.word.stays_claimed(operation.phase.is_marking()) {
+            // The handle is all that leads to a newborn, until the store: it ends without a count.
+            let owed = new.filter(|object| !operation.end_newborn(*object));
+            self.word.overwrite_claimed(new);
+            // Until this step the object may be unshared still, though there is an edge to it. Nobody mistakes it for a newborn: who looks
+            // has a handle of his own, and ours is counted until the very step that ends its being unshared.
+            owed.into_iter().for_each(|object| operation.claim(object));
+        } else {
+            self.set_slowly(new, operation);
+        }
+    }
+
+    /// [`set`](Self::set) while marking, or in a counted cell.
+    fn set_slowly(&self, new: Option<Object>, operation: Operation) {
+        // SAFETY: the handle that came in keeps it alive.
+        new.into_iter().for_each(|object| unsafe { object.roots() }.share());
         let (old, counted) = self.swap_object(new);
         if counted {
             drop(operation);

@@ -1,13 +1,23 @@
 //! Guards: a right to a cell's content, and where in the content it leads. One macro for the guards of all cells.
 
-/// Defines a guard that reads (`Reading`) or writes (`Writing`) a value of type `T` in a cell.
+/// Defines a guard that reads (`Reading`, `Borrowed`) or writes (`Writing`, `BorrowedMut`) a value of type `T` in a cell.
 macro_rules! guard {
     ($(#[$docs:meta])* $name:ident, reading, maps to $mapped:ident) => {
-        guard!(@define $(#[$docs])* $name, Reading, *const T);
+        guard!(@define $(#[$docs])* $name, crate::cell::lock_cell::Reading<'a>, *const T);
+        guard!(@map_shared $name, $mapped);
+    };
+    ($(#[$docs:meta])* $name:ident, borrowed, maps to $mapped:ident) => {
+        guard!(@define $(#[$docs])* $name, crate::cell::borrow::Borrowed<'a>, *const T);
         guard!(@map_shared $name, $mapped);
     };
     ($(#[$docs:meta])* $name:ident, writing, maps to $mapped:ident) => {
-        guard!(@define $(#[$docs])* $name, Writing, *mut T);
+        guard!(@write $(#[$docs])* $name, crate::cell::lock_cell::Writing<'a>, $mapped);
+    };
+    ($(#[$docs:meta])* $name:ident, borrowed mutably, maps to $mapped:ident) => {
+        guard!(@write $(#[$docs])* $name, crate::cell::borrow::BorrowedMut<'a>, $mapped);
+    };
+    (@write $(#[$docs:meta])* $name:ident, $right:ty, $mapped:ident) => {
+        guard!(@define $(#[$docs])* $name, $right, *mut T);
         guard!(@map_mut $name, $mapped);
 
         impl<T: ?Sized> std::ops::DerefMut for $name<'_, T> {
@@ -17,12 +27,12 @@ macro_rules! guard {
             }
         }
     };
-    (@define $(#[$docs:meta])* $name:ident, $right:ident, $pointer:ty) => {
+    (@define $(#[$docs:meta])* $name:ident, $right:ty, $pointer:ty) => {
         $(#[$docs])*
         #[must_use = "the cell is given up as soon as the guard is dropped"]
         pub struct $name<'a, T: ?Sized> {
             value: $pointer,
-            right: crate::cell::lock_cell::$right<'a>,
+            right: $right,
             /// What the guard gives access to, for variance and auto traits.
             content: std::marker::PhantomData<&'a mut T>,
         }

@@ -160,6 +160,35 @@ impl CellLock {
         }
     }
 
+    /// Of a lock that one thread has at a time, whose readers are counted elsewhere (`cell::borrow`): whether it is held for writing.
+    #[inline]
+    pub(crate) fn bars_readers(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & (WRITER | RELEASING) != 0
+    }
+
+    /// Of such a lock, in an operation, whose phase is marking or not: how an attempt to write would go, which `hold_plainly` makes. None
+    /// while marking: a marker may come in between. Acquires what the last one did.
+    #[inline]
+    pub(crate) fn look_plainly(&self, marking: bool) -> Option<Attempt> {
+        let seen = self.0.load(Ordering::Acquire);
+        (!marking || weakened(Mutation::PlainWriteWhileMarking)).then(|| judge(seen))
+    }
+
+    /// In the same operation: takes the lock, which was free, for writing by a plain store. If the content is claimed the operation ends after the
+    /// writing does (C1).
+    #[inline]
+    pub(crate) fn hold_plainly(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) | WRITER, Ordering::Relaxed);
+    }
+
+    /// Gives up such a lock held for writing, the flag as it is, by a plain store: nobody else changes a word that is write-held.
+    #[inline]
+    pub(crate) fn end_write_plainly(&self) {
+        let seen = self.0.load(Ordering::Relaxed);
+        debug_assert!(seen & WRITER != 0);
+        self.0.store(seen & !WRITER, unless(Mutation::PlainEndIsRelaxed, Ordering::Release));
+    }
+
     /// Inside an operation: takes a free lock around claimed content. The caller counts the content and calls `content_counted`, or
     /// `admit_marker`, before the operation ends.
     pub(crate) fn try_write_claimed(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What the lock-type cells share: the lock, the content, and how both are traced and dropped.
 
 use super::{
+    borrow::{BorrowLock, Borrowed, BorrowedMut},
     lock::{Attempt, CellLock},
     open::{Wait, open},
 };
@@ -8,9 +9,22 @@ use crate::sync::{Mutation, const_fn, weakened};
 use crate::trace::{Trace, Tracer, type_info::facts};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
+/// What the marker and the sweep have to know of a lock.
+pub(crate) trait Lock: 'static {
+    /// The word.
+    fn word(&self) -> &CellLock;
+}
+
+impl Lock for CellLock {
+    #[inline]
+    fn word(&self) -> &CellLock {
+        self
+    }
+}
+
 /// A lock and the content it guards.
-pub(crate) struct LockCell<T> {
-    lock: CellLock,
+pub(crate) struct LockCell<T, L = CellLock> {
+    lock: L,
     content: UnsafeCell<T>,
 }
 
@@ -21,6 +35,23 @@ impl<T> LockCell<T> {
         }
     }
 
+    /// Frees the lock of a cell that the caller has to itself, whoever holds it by a guard that was forgotten.
+    pub(crate) fn unlock(&mut self) {
+        debug_assert!(!self.lock.is_claimed());
+        self.lock = CellLock::new();
+    }
+}
+
+impl<T> LockCell<T, BorrowLock> {
+    const_fn! {
+        /// A cell that one thread has at a time.
+        pub(crate) fn for_one_thread(content: T) -> Self {
+            LockCell { lock: BorrowLock::new(), content: UnsafeCell::new(content) }
+        }
+    }
+}
+
+impl<T, L: Lock> LockCell<T, L> {
     /// The content; to be read or written only as the lock allows.
     pub(crate) fn content(&self) -> *mut T {
         self.content.get()
@@ -29,23 +60,17 @@ impl<T> LockCell<T> {
     /// The content of a cell that the caller has to itself. It is counted: a cell that is claimed lies in the heap,
     /// where no `&mut` to it exists without its owner having been opened for writing.
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        debug_assert!(!self.lock.is_claimed());
+        debug_assert!(!self.lock.word().is_claimed());
         self.content.get_mut()
     }
 
     /// The lock.
-    pub(crate) fn lock(&self) -> &CellLock {
+    pub(crate) fn lock(&self) -> &L {
         &self.lock
     }
 
-    /// Frees the lock of a cell that the caller has to itself, whoever holds it by a guard that was forgotten.
-    pub(crate) fn unlock(&mut self) {
-        debug_assert!(!self.lock.is_claimed());
-        self.lock = CellLock::new();
-    }
-
     pub(crate) fn into_inner(self) -> T {
-        debug_assert!(!self.lock.is_claimed());
+        debug_assert!(!self.lock.word().is_claimed());
         self.content.into_inner()
     }
 }
@@ -87,18 +112,34 @@ impl<T: Trace> LockCell<T> {
         open(&self.lock, self.content(), Wait::ForEver);
         Writing::new(&self.lock)
     }
+}
 
+impl<T: Trace> LockCell<T, BorrowLock> {
+    /// Borrows for reading unless it is borrowed for writing.
+    #[inline]
+    pub(crate) fn try_borrow(&self) -> Option<Borrowed<'_>> {
+        self.lock.try_read()
+    }
+
+    /// Borrows for writing unless it is borrowed, and makes sure that the content is counted.
+    #[inline]
+    pub(crate) fn try_borrow_mut(&self) -> Option<BorrowedMut<'_>> {
+        self.lock.try_write(self.content())
+    }
+}
+
+impl<T: Trace, L: Lock> LockCell<T, L> {
     #[inline]
     pub(crate) fn trace(&self, tracer: &mut Tracer<'_>) {
         if facts::<T>().scan {
-            tracer.lock_cell(&self.lock, self.content());
+            tracer.lock_cell(self.lock.word(), self.content());
         }
     }
 
     /// # Safety
     /// As for `Trace::drop_swept`.
     pub(crate) unsafe fn drop_swept(&mut self) {
-        if self.lock.is_claimed() {
+        if self.lock.word().is_claimed() {
             // SAFETY: by contract.
             unsafe { self.content.get_mut().drop_swept() };
         } else {
@@ -118,13 +159,6 @@ impl<'a> Reading<'a> {
     /// The right of whoever has taken the lock for reading.
     pub(crate) fn new(lock: &'a CellLock) -> Self {
         Reading { lock, not_send: PhantomData }
-    }
-
-    /// A second right beside the first.
-    pub(crate) fn again(&self) -> Self {
-        let got = self.lock.try_read();
-        debug_assert!(got, "a cell that is read-held can be read");
-        Reading::new(self.lock)
     }
 
     /// Holds the cell for ever.

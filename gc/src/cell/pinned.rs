@@ -46,11 +46,10 @@ impl<P: Edge> GcCell<P> {
     pub fn store(&self, edge: P::Local<'_>, _guard: &Guard) {
         let new = edge.into_object();
         let operation = Operation::enter();
-        let seen = self.word.read();
-        if !seen.is_counted() && !operation.phase.is_marking() {
+        if self.word.stays_claimed(operation.phase.is_marking()) {
             self.word.overwrite_claimed(new);
         } else {
-            self.swap_pinned(seen, new, operation);
+            self.swap_pinned(new, operation);
         }
     }
 
@@ -67,12 +66,13 @@ impl<P: Edge> GcCell<P> {
     #[inline]
     pub fn swap<'g>(&self, edge: P::Local<'_>, _guard: &'g Guard) -> P::Local<'g> {
         let operation = Operation::enter();
-        let old = self.swap_pinned(self.word.read(), edge.into_object(), operation);
+        let old = self.swap_pinned(edge.into_object(), operation);
         // SAFETY: the word held edges of type `P`; the object was reachable through this cell when the pin was held.
         unsafe { P::Local::from_object(old) }
     }
 
-    fn swap_pinned(&self, mut seen: Reading, new: Option<Object>, operation: Operation) -> Option<Object> {
+    fn swap_pinned(&self, new: Option<Object>, operation: Operation) -> Option<Object> {
+        let mut seen = self.word.read();
         loop {
             match self.exchange_pinned(seen, new, &operation) {
                 Ok(()) => return seen.object(),

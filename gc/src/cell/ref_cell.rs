@@ -1,6 +1,7 @@
 //! `GcRefCell`: arbitrary content behind borrows checked at run time, for one thread.
 
 use super::{
+    borrow::{BorrowLock, Borrowed},
     guards::guard,
     lock_cell::{LockCell, lock_cell_traits},
 };
@@ -12,7 +13,7 @@ use std::fmt;
 /// The garbage-collected world's `RefCell`: any content, handles included, borrowed many times for reading or once for writing, checked at run
 /// time. Not `Sync`; to share between threads use [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock).
 ///
-/// Reading costs what `RefCell` costs plus an atomic count. The first borrow for writing after a collection cycle has visited the cell
+/// Borrowing costs what it costs with `RefCell`, and for writing a few instructions more. The first borrow for writing after a collection cycle has visited the cell
 /// walks over the content once (each handle in it becomes a root until the next visit); later ones do not. A large collection of
 /// handles that is changed all the time is better split over its nodes.
 ///
@@ -26,7 +27,7 @@ use std::fmt;
 /// node.edges.borrow_mut().push(node.clone());
 /// assert!(Gc::ptr_eq(&node, &node.edges.borrow()[0]));
 /// ```
-pub struct GcRefCell<T>(LockCell<T>);
+pub struct GcRefCell<T>(LockCell<T, BorrowLock>);
 
 // SAFETY: as for `RefCell`: whoever owns the cell owns its content. The marker reads the content from its own thread under
 // the contract of `Trace`.
@@ -61,7 +62,7 @@ impl<T> GcRefCell<T> {
     const_fn! {
         /// A cell around `content`. Its handles stay counted until the cell becomes part of an object.
         pub fn new(content: T) -> Self {
-            GcRefCell(LockCell::new(content))
+            GcRefCell(LockCell::for_one_thread(content))
         }
     }
 
@@ -96,8 +97,8 @@ impl<T: Trace> GcRefCell<T> {
     /// If it is borrowed for writing. The collector never makes this fail.
     #[inline]
     pub fn try_borrow(&self) -> Result<Ref<'_, T>, BorrowError> {
-        let right = self.0.try_read().ok_or(BorrowError)?;
-        Ok(Ref { value: self.0.content(), right, content: std::marker::PhantomData })
+        let right = self.0.try_borrow().ok_or(BorrowError)?;
+        Ok(Ref::new(self.0.content(), right))
     }
 
     /// Borrows the content for writing.
@@ -121,7 +122,7 @@ impl<T: Trace> GcRefCell<T> {
     /// If it is borrowed. The collector never makes this fail.
     #[inline]
     pub fn try_borrow_mut(&self) -> Result<RefMut<'_, T>, BorrowMutError> {
-        let right = self.0.try_write().ok_or(BorrowMutError)?;
+        let right = self.0.try_borrow_mut().ok_or(BorrowMutError)?;
         Ok(RefMut { value: self.0.content(), right, content: std::marker::PhantomData })
     }
 
@@ -165,19 +166,25 @@ fn conflict(error: &dyn fmt::Display) -> ! {
 
 guard! {
     /// The content of a [`GcRefCell`], borrowed for reading.
-    Ref, reading, maps to Ref
+    Ref, borrowed, maps to Ref
 }
 
 guard! {
     /// The content of a [`GcRefCell`], borrowed for writing.
-    RefMut, writing, maps to RefMut
+    RefMut, borrowed mutably, maps to RefMut
 }
 
-impl<T: ?Sized> Ref<'_, T> {
+impl<'a, T: ?Sized> Ref<'a, T> {
+    /// The right to read `value`.
+    #[inline]
+    pub(super) fn new(value: *const T, right: Borrowed<'a>) -> Self {
+        Ref { value, right, content: std::marker::PhantomData }
+    }
+
     /// A second borrow of the same content. An associated function, so that it hides no `clone` of the content's.
     #[expect(clippy::should_implement_trait, reason = "as `std::cell::Ref::clone`")]
     pub fn clone(this: &Self) -> Self {
-        Ref { value: this.value, right: this.right.again(), content: std::marker::PhantomData }
+        Ref::new(this.value, this.right.again())
     }
 }
 

@@ -14,7 +14,8 @@
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
 //! handle has ever led there. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
-//! object of a handle), or in the step that counts the handle down ([`claimed`](RootWord::claimed)). While it is set, the owner of the only handle is
+//! object of a handle), or in the step that counts the handle down ([`claimed`](RootWord::claimed); in
+//! `GcCell::set` the edge is there a moment before, while that handle is still counted, so that nobody with another one finds the count at 1). While it is set, the owner of the only handle is
 //! alone with the object, but for whoever looks at root entries. And as long as the count has not been 0 there is one entry, that of its
 //! birth. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).

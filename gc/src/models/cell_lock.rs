@@ -56,6 +56,30 @@ impl Model {
         taken
     }
 
+    /// Opens the cell as `cell::borrow` does.
+    fn write_plainly(&self, marking: bool) -> Option<Object> {
+        if self.lock.look_plainly(marking) == Some(Attempt::Held) {
+            self.lock.hold_plainly();
+        } else {
+            loop {
+                match self.lock.try_write_counted() {
+                    Attempt::Held => break,
+                    Attempt::Claimed if self.lock.try_write_claimed() => {
+                        self.release(false);
+                        break;
+                    }
+                    Attempt::Claimed => {}
+                    Attempt::MarkerInside => self.lock.wait_for_marker(),
+                    Attempt::Busy => unreachable!("one thread"),
+                }
+            }
+        }
+        // SAFETY: loom checks.
+        let taken = self.content.with_mut(|content| unsafe { (*content).take() });
+        self.lock.end_write_plainly();
+        taken
+    }
+
     fn release(&self, in_slices: bool) {
         if in_slices {
             self.lock.admit_marker();
@@ -130,6 +154,31 @@ fn writer_beside_marker() {
             });
         }
     }
+}
+
+/// The same for a cell of one thread, which takes it by plain stores outside marking and gives it up by a plain store always.
+///
+/// Breaks if it is taken by a plain store while marking: a marker enters between the look and the store. Breaks, too, if the end does not release.
+#[test]
+fn plain_writer_beside_marker() {
+    let mutations = &[Mutation::PlainWriteWhileMarking, Mutation::PlainEndIsRelaxed, Mutation::MarkerEntersWriteHeld];
+    verify_all_orders(3, mutations, || {
+        let target = object(1);
+        let cell = model(target, false);
+        assert_eq!(cell.write_plainly(false), Some(target));
+        // SAFETY: loom checks.
+        cell.content.with_mut(|content| unsafe { *content = Some(target) });
+        // S1.
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || cell.mark(false)
+        });
+        let taken = cell.write_plainly(true);
+        marker.join().unwrap();
+        assert_eq!(taken, Some(target));
+        assert_eq!(count(target), 1);
+        free(target);
+    });
 }
 
 /// A marker that gives up for a waiting writer leaves the content counted, and the writer wakes.

@@ -6,7 +6,7 @@ use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
     verify,
 };
-use crate::{Gc, GcMap, GcVec, heap::header::Object, pin, sync::Mutation};
+use crate::{Gc, GcMap, GcRefVec, GcVec, heap::header::Object, pin, sync::Mutation};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type Leaf = Gc<u8>;
@@ -54,6 +54,38 @@ fn inserted_beside_a_cycle() {
 #[test]
 fn pushed_beside_a_cycle() {
     keeps_both(2, &[Mutation::MarkerSkipsOperation], |vector| vector.push(Gc::new(3)));
+}
+
+/// The same for a vector of one thread, which is changed twice: elements that go out and come in under a pin, beside a cycle, stay for as
+/// long as the pin or the vector does.
+///
+/// Breaks if overwriting does not shade while marking.
+#[test]
+fn changed_by_one_thread_beside_a_cycle() {
+    verify(2, &[Mutation::EdgeOverwrittenWithoutShade], || {
+        let vector = ending_here(|| {
+            let vector = GcRefVec::with_capacity(3);
+            vector.push(Gc::new(1));
+            Gc::new(vector)
+        });
+        let changing = mutator(move || {
+            let guard = pin();
+            let first = vector.load(0, &guard).unwrap();
+            vector.store(0, guard.alloc(2), &guard);
+            vector.push_local(guard.alloc(3), &guard);
+            let first: Leaf = first.to_gc();
+            drop(guard);
+            (first, vector)
+        });
+        cycle();
+        let (first, vector) = changing.join().unwrap();
+        assert!(is_allocated(object(&first)));
+        ending_here(|| {
+            assert_eq!(vector.len(), 2);
+            assert!(vector.borrow().iter().all(|edge| is_allocated(object(edge))));
+            drop((first, vector));
+        });
+    });
 }
 
 /// Breaks without the shade: as for a swap, though no element moves before the marker has left.

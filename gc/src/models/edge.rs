@@ -98,6 +98,80 @@ fn take_and_drop_beside_release() {
     });
 }
 
+/// A pinned store, as the mutator does it in its operation.
+fn store(cell: &EdgeWord, new: Object, marking: bool) {
+    if cell.stays_claimed(marking) {
+        return cell.overwrite_claimed(Some(new));
+    }
+    let mut seen = cell.read();
+    loop {
+        if seen.is_counted() {
+            up(new);
+        }
+        let result = cell.exchange(seen, Some(new));
+        if seen.is_counted() {
+            let no_longer = if result.is_ok() { seen.object() } else { Some(new) };
+            no_longer.into_iter().for_each(down);
+        }
+        match result {
+            Ok(()) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// Counts stay exact when an edge is stored while a marker that gives up counts back what was there.
+///
+/// Breaks if the store is a plain one while marking, too: it looks; the marker counts the old edge and sets the flag; the store puts a claimed edge
+/// in its place, and nobody counts the old one down.
+#[test]
+fn store_beside_release() {
+    verify_all_orders(3, &[Mutation::PlainStoreWhileMarking], || {
+        let (first, second) = (object(0), object(0));
+        let cell = Arc::new(EdgeWord::new(Some(first)));
+        cell.claim();
+        let marker = thread::spawn({
+            let cell = cell.clone();
+            move || cell.release(up, down)
+        });
+        store(&cell, second, true);
+        marker.join().unwrap();
+        assert_eq!(cell.read().object(), Some(second));
+        assert!(cell.read().is_counted());
+        assert_eq!((count(first), count(second)), (0, 1));
+        free(first);
+        free(second);
+    });
+}
+
+/// Outside marking, edges are stored plainly while one thread takes what is there: it gets one of them, or none twice.
+#[test]
+fn plain_stores_beside_take() {
+    verify_all_orders(3, &[], || {
+        let [first, second, third] = [object(0), object(0), object(0)];
+        let cell = Arc::new(EdgeWord::new(Some(first)));
+        cell.claim();
+        let taker = thread::spawn({
+            let cell = cell.clone();
+            move || take(&cell)
+        });
+        let other = thread::spawn({
+            let cell = cell.clone();
+            move || store(&cell, second, false)
+        });
+        store(&cell, third, false);
+        other.join().unwrap();
+        let taken = taker.join().unwrap().unwrap();
+        let left = cell.read();
+        assert!(!left.is_counted());
+        assert!(left.object().is_none_or(|object| object != first && object != taken));
+        [first, second, third].into_iter().for_each(|object| {
+            assert_eq!(count(object), usize::from(taken == object));
+            free(object);
+        });
+    });
+}
+
 /// Two threads exchange edges of one cell while the marker claims it; whatever the order, each object has as many counts as handles.
 ///
 /// Breaks if the word is compared and changed in two steps: both find the first edge; each changes the word, and each has got that edge out.

@@ -150,6 +150,54 @@ fn made_weak_by_a_thread() {
     });
 }
 
+/// An object that moves into a cell while it is unshared stays, whoever reads the cell meanwhile and drops what he gets.
+///
+/// Breaks if the object is unshared still once its handle has been claimed: who reads the cell takes his handle for the only way to the object, whose
+/// slot is the next object's when that handle goes.
+#[test]
+fn set_unshared_beside_a_reader() {
+    verify_all_orders(2, &[Mutation::ClaimedStaysUnshared], || {
+        let cell = ending_here(|| Gc::new(GcCell::new(None::<Gc<u8>>)));
+        let (other, target, next) = ending_here(|| {
+            let handle = Gc::new(1u8);
+            let target = address(&handle);
+            let clone = handle.clone();
+            let other = mutator({
+                let cell = cell.clone();
+                move || cell.set(Some(clone))
+            });
+            drop(handle);
+            // One of them is noted, the other counted.
+            drop((cell.get(), cell.get()));
+            (other, target, Gc::new(2u8))
+        });
+        other.join().unwrap();
+        let edge = ending_here(|| cell.get()).unwrap();
+        assert!(address(&edge) == target && address(&next) != target);
+    });
+}
+
+/// A newborn that moves into a cell beside a cycle is kept by it, and leaves no entry in the root log whose bit is not set.
+///
+/// Breaks as `claimed_beside_a_cycle` does.
+#[test]
+fn set_beside_a_cycle() {
+    verify(2, &[Mutation::EndedWithoutEntry], || {
+        let maker = mutator(|| {
+            let owner = Gc::new(GcCell::new(None::<Gc<u8>>));
+            owner.set(Some(Gc::new(1)));
+            owner.set(Some(Gc::new(2)));
+            owner
+        });
+        cycle();
+        assert!(entries_own_their_bits());
+        let owner = maker.join().unwrap();
+        cycle();
+        assert!(entries_own_their_bits());
+        assert!(is_allocated(object(&ending_here(|| owner.get().unwrap()))));
+    });
+}
+
 /// A clone that another thread moves into a new object keeps the target when the last handle goes.
 ///
 /// Breaks if the target is unshared still once that clone has been claimed: the slot is taken back with the last handle, and is the next object's.

@@ -88,6 +88,8 @@ mutations! {
     ExchangeInTwoSteps,
     /// A released edge says *counted* before it is.
     ReleaseCountsAfter,
+    /// A claimed word is overwritten by a plain store while marking, too.
+    PlainStoreWhileMarking,
     // The cell lock.
     /// The marker enters a cell that is held for writing.
     MarkerEntersWriteHeld,
@@ -99,6 +101,10 @@ mutations! {
     FinishWithMarkerInside,
     /// A reader that goes does not release what it read.
     EndReadIsRelaxed,
+    /// A cell of one thread is taken for writing by a plain store while marking, too.
+    PlainWriteWhileMarking,
+    /// Its end does not release what was written.
+    PlainEndIsRelaxed,
     /// A writer looks for parked threads before it gives the lock up.
     WakeBeforeUnlock,
     /// Going from writing to reading gives the lock up in between.

@@ -1,6 +1,7 @@
 //! Collections of edges: what std's do, and what the collector adds.
 
 mod maps;
+mod ref_vecs;
 mod sets;
 mod vecs;
 

@@ -23,6 +23,7 @@ impl Play<'_> {
                 self.keeps(if looks { Rule::UpgradeIsOneOperation } else { Rule::GetIsOneOperation })
             }
             Pc::Storing { .. }
+            | Pc::Overwriting { .. }
             | Pc::CountingDown(_)
             | Pc::CountingLate { .. }
             | Pc::Winning { .. }
@@ -253,6 +254,7 @@ impl Play<'_> {
             Pc::Cloning(id) => self.became_root(thread, id),
             Pc::Counting { target, looks } => self.count_loaded(thread, target, looks),
             Pc::Storing { owner, new } => self.change_word(thread, owner, new),
+            Pc::Overwriting { owner, new } => self.overwrite_word(owner, new),
             Pc::CountingDown(old) => self.down(old),
             Pc::CountingLate { new, old } => {
                 self.up_in_operation(thread, new);
@@ -425,7 +427,11 @@ impl Play<'_> {
     fn store(&mut self, thread: u8, owner: Id, new: Id) {
         let Edge { target: old, counted } = self.edge(owner);
         if !counted {
-            self.store_claimed(owner, new, old);
+            if self.state.phase.is_marking() && self.keeps(Rule::StoreComparesWhileMarking) {
+                self.store_claimed(owner, new, old);
+            } else {
+                self.thread(thread).pc = Pc::Overwriting { owner, new };
+            }
         } else if self.keeps(Rule::StoreCountsBefore) {
             self.up_in_operation(thread, new);
             self.thread(thread).pc = Pc::Storing { owner, new };
@@ -441,6 +447,15 @@ impl Play<'_> {
         }
         self.change_edge(owner, Some(new));
         old.into_iter().for_each(|old| self.overwritten(old));
+    }
+
+    /// The second step of a pinned store that found the cell claimed, and writes the word without comparing.
+    fn overwrite_word(&mut self, owner: Id, new: Id) {
+        let old = self.edge(owner).target;
+        self.store_claimed(owner, new, old);
+        if self.nested(owner) == Nested::Edge {
+            self.object(owner).lock.nested_counted = false;
+        }
     }
 
     /// The second step of a pinned store that found the cell counted.

@@ -94,7 +94,7 @@ fn roots(scenario: &Scenario, state: &State) -> Bits {
         }
         match thread.pc {
             Pc::Cloning(id) | Pc::CountingDown(id) => roots.add(id),
-            Pc::Storing { owner, new } => {
+            Pc::Storing { owner, new } | Pc::Overwriting { owner, new } => {
                 roots.add(owner);
                 roots.add(new);
             }

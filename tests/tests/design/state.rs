@@ -139,7 +139,9 @@ pub(crate) enum Pc {
     Counting { target: Id, looks: bool },
     /// A pinned store into a counted cell: `new` is counted, the word not changed yet.
     Storing { owner: Id, new: Id },
-    /// The same with the word changed: what was there is to be counted down.
+    /// A pinned store that found the cell claimed, the word not changed yet.
+    Overwriting { owner: Id, new: Id },
+    /// A pinned store into a counted cell with the word changed: what was there is to be counted down.
     CountingDown(Id),
     /// The same in the wrong order: the word has changed, `new` is to be counted up and `old` down.
     CountingLate { new: Id, old: Option<Id> },
@@ -339,6 +341,7 @@ impl Thread {
             Pc::Cloning(id) => (1, id, 0),
             Pc::Counting { target, looks } => (2, target, u8::from(looks)),
             Pc::Storing { owner, new } => (3, owner, new),
+            Pc::Overwriting { owner, new } => (9, owner, new),
             Pc::CountingDown(id) => (4, id, 0),
             Pc::CountingLate { new, old } => (5, new, old.unwrap_or(7)),
             Pc::Winning { owner, in_slices } => (6, owner, u8::from(in_slices)),

@@ -1,7 +1,7 @@
 //! Graphs with edges in mutable vectors.
 
 use crate::{random::Random, report::Report};
-use graphgc::{Gc, GcRefCell, GcRwLock, Trace, pin};
+use graphgc::{Gc, GcRefCell, GcRefVec, GcRwLock, Trace, pin};
 use std::collections::VecDeque;
 
 /// A graph whose nodes keep their edges in the given cell.
@@ -34,8 +34,58 @@ macro_rules! graph {
                     }
                 }
             }
+        }
+    };
+}
 
-            /// `Local`s in the queue.
+graph!(Node, GcRefCell, borrow, borrow_mut);
+graph!(Locked, GcRwLock, read, write);
+
+/// Edges that are stored under pins: nothing is counted.
+#[derive(Trace)]
+struct Pinned {
+    number: u32,
+    edges: GcRefVec<Gc<Pinned>>,
+}
+
+/// Edges stored under one pin.
+const AT_ONCE: u64 = 1024;
+
+impl Pinned {
+    fn graph(random: &mut Random, nodes: u64, edges: u64) -> Vec<Gc<Pinned>> {
+        let node = |number| Gc::new(Pinned { number: number as u32, edges: GcRefVec::new() });
+        let graph: Vec<_> = (0..nodes).map(node).collect();
+        let mut guard = pin();
+        for time in 0..edges {
+            if time % AT_ONCE == 0 {
+                guard.repin();
+            }
+            let (from, to) = (random.below(nodes), random.below(nodes));
+            graph[from].edges.push_local(graph[to].local(&guard), &guard);
+        }
+        graph
+    }
+
+    fn rewire(graph: &[Gc<Pinned>], random: &mut Random, times: u64) {
+        let mut guard = pin();
+        for time in 0..times {
+            if time % AT_ONCE == 0 {
+                guard.repin();
+            }
+            let (from, to) = (random.below(graph.len() as u64), random.below(graph.len() as u64));
+            let edges = &graph[from].edges;
+            if !edges.is_empty() {
+                let which = random.below(edges.len() as u64);
+                edges.store(which, graph[to].local(&guard), &guard);
+            }
+        }
+    }
+}
+
+/// A search with `Local`s in the queue.
+macro_rules! search_pinned {
+    ($node:ident, $read:ident) => {
+        impl $node {
             fn search_pinned(start: &Gc<$node>, nodes: usize) -> u64 {
                 let guard = pin();
                 let (mut sum, mut place) = (0u64, 0);
@@ -53,22 +103,12 @@ macro_rules! graph {
                 }
                 sum
             }
-
-            fn program(sizes: &[u64], report: &mut Report, search: fn(&Gc<$node>, usize) -> u64) -> u64 {
-                let [nodes, edges, searches, rewires] = *sizes else { unreachable!() };
-                let mut random = Random::new(1);
-                let graph = report.phase("build", || $node::graph(&mut random, nodes, edges));
-                let search = || search(&graph[0], graph.len());
-                let first = report.phase("bfs", || (0..searches).map(|_| search()).fold(0, u64::wrapping_add));
-                report.phase("rewire", || $node::rewire(&graph, &mut random, rewires));
-                first.wrapping_add(search())
-            }
         }
     };
 }
 
-graph!(Node, GcRefCell, borrow, borrow_mut);
-graph!(Locked, GcRwLock, read, write);
+search_pinned!(Pinned, borrow);
+search_pinned!(Locked, read);
 
 /// Handles in the queue.
 fn search(start: &Gc<Node>, nodes: usize) -> u64 {
@@ -88,14 +128,31 @@ fn search(start: &Gc<Node>, nodes: usize) -> u64 {
     sum
 }
 
+/// The program with nodes of one kind: how a graph of them is built, rewired and searched.
+fn program<N>(
+    sizes: &[u64],
+    report: &mut Report,
+    build: fn(&mut Random, u64, u64) -> Vec<Gc<N>>,
+    rewire: fn(&[Gc<N>], &mut Random, u64),
+    search: fn(&Gc<N>, usize) -> u64,
+) -> u64 {
+    let [nodes, edges, searches, rewires] = *sizes else { unreachable!() };
+    let mut random = Random::new(1);
+    let graph = report.phase("build", || build(&mut random, nodes, edges));
+    let search = || search(&graph[0], graph.len());
+    let first = report.phase("bfs", || (0..searches).map(|_| search()).fold(0, u64::wrapping_add));
+    report.phase("rewire", || rewire(&graph, &mut random, rewires));
+    first.wrapping_add(search())
+}
+
 pub(super) fn plain(sizes: &[u64], report: &mut Report) -> u64 {
-    Node::program(sizes, report, search)
+    program(sizes, report, Node::graph, Node::rewire, search)
 }
 
 pub(super) fn pinned(sizes: &[u64], report: &mut Report) -> u64 {
-    Node::program(sizes, report, Node::search_pinned)
+    program(sizes, report, Pinned::graph, Pinned::rewire, Pinned::search_pinned)
 }
 
 pub(super) fn locked(sizes: &[u64], report: &mut Report) -> u64 {
-    Locked::program(sizes, report, Locked::search_pinned)
+    program(sizes, report, Locked::graph, Locked::rewire, Locked::search_pinned)
 }

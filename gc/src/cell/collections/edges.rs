@@ -1,11 +1,13 @@
 //! The elements of a collection behind their lock; the protocol is in the module above.
 
+mod one_thread;
+
 use super::Element;
 use crate::{
     cell::{
         gc_cell::sealed::Sealed,
         lock::{Attempt, CellLock},
-        lock_cell::Reading,
+        lock_cell::{Lock, Reading},
     },
     heap::header::Object,
     mutator::{Operation, gate::Phase},
@@ -69,8 +71,8 @@ impl Progress {
 }
 
 /// See the module's head.
-pub(super) struct Edges<P> {
-    lock: CellLock,
+pub(super) struct Edges<P, L = CellLock> {
+    lock: L,
     progress: Progress,
     content: UnsafeCell<Vec<P>>,
 }
@@ -244,16 +246,6 @@ impl<P> Edges<P> {
         }
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut Vec<P> {
-        debug_assert!(!self.lock.is_claimed());
-        self.content.get_mut()
-    }
-
-    pub(super) fn into_inner(self) -> Vec<P> {
-        debug_assert!(!self.lock.is_claimed());
-        self.content.into_inner()
-    }
-
     /// Locks for reading.
     #[inline]
     pub(super) fn read(&self) -> (Reading<'_>, *const [P]) {
@@ -271,12 +263,6 @@ impl<P> Edges<P> {
         let _reading = self.read();
         // SAFETY: the lock keeps writers out.
         unsafe { &*self.content.get() }.capacity()
-    }
-
-    /// The elements; the caller holds the lock.
-    fn slice(&self) -> *const [P] {
-        // SAFETY: the lock keeps writers out.
-        ptr::from_ref(unsafe { &*self.content.get() }.as_slice())
     }
 
     /// Locks for writing, for a moment. `change` runs no code of users, does not allocate, and does not panic.
@@ -303,6 +289,30 @@ impl<P> Edges<P> {
         }
     }
 
+    /// Keeps readers and writers out, until the reservation is used up or dropped. Waits for it, parked.
+    pub(super) fn reserved(&self) -> Reserved<'_, P> {
+        self.lock.reserve();
+        Reserved { edges: self }
+    }
+}
+
+impl<P, L: Lock> Edges<P, L> {
+    pub(super) fn get_mut(&mut self) -> &mut Vec<P> {
+        debug_assert!(!self.lock.word().is_claimed());
+        self.content.get_mut()
+    }
+
+    pub(super) fn into_inner(self) -> Vec<P> {
+        debug_assert!(!self.lock.word().is_claimed());
+        self.content.into_inner()
+    }
+
+    /// The elements; the caller holds the lock.
+    fn slice(&self) -> *const [P] {
+        // SAFETY: the lock keeps writers out.
+        ptr::from_ref(unsafe { &*self.content.get() }.as_slice())
+    }
+
     /// The caller holds the lock for writing.
     #[inline]
     fn writer<'a>(&'a self, operation: Option<&'a Operation>) -> Writer<'a, P> {
@@ -313,10 +323,10 @@ impl<P> Edges<P> {
     /// Gives the lock up before the operation ends (C1), and wakes after it.
     #[inline]
     fn leave(&self, operation: Operation) {
-        let wakes = self.lock.end_write_in_operation();
+        let wakes = self.lock.word().end_write_in_operation();
         drop(operation);
         if wakes {
-            self.lock.wake();
+            self.lock.word().wake();
         }
     }
 }
@@ -327,32 +337,22 @@ impl<P: Element> Edges<P> {
         self.reserved().grow(additional, exact)
     }
 
-    /// Puts those elements that `plan` names by their indices, each at most once, in that order, in the place of all; `incoming` is
-    /// [`INCOMING`] among them. The others go. If `plan` panics nothing has happened.
+    /// See [`Reserved::rebuild`].
     pub(super) fn rebuild<R>(
         &self,
         incoming: Option<P>,
         plan: impl FnOnce(&[P]) -> Option<(Vec<usize>, R)>,
     ) -> Option<R> {
-        let reserved = self.reserved();
-        let (order, result) = plan(reserved.elements())?;
-        reserved.rearrange(incoming, &order, || ());
-        Some(result)
-    }
-
-    /// Keeps readers and writers out, until the reservation is used up or dropped. Waits for it, parked.
-    pub(super) fn reserved(&self) -> Reserved<'_, P> {
-        self.lock.reserve();
-        Reserved { edges: self }
+        self.reserved().rebuild(incoming, plan)
     }
 }
 
 /// A collection that is kept as it is while users' code looks at it, or it is being rebuilt.
-pub(super) struct Reserved<'a, P> {
-    edges: &'a Edges<P>,
+pub(super) struct Reserved<'a, P, L: Lock = CellLock> {
+    edges: &'a Edges<P, L>,
 }
 
-impl<'a, P: Element> Reserved<'a, P> {
+impl<P: Element, L: Lock> Reserved<'_, P, L> {
     fn old(&self) -> &Vec<P> {
         // SAFETY: nobody writes while it is reserved.
         unsafe { &*self.edges.content.get() }
@@ -374,21 +374,21 @@ impl<'a, P: Element> Reserved<'a, P> {
         let edges = self.edges;
         let operation = loop {
             let operation = Operation::enter();
-            if edges.lock.try_write_reserved() {
+            if edges.lock.word().try_write_reserved() {
                 break operation;
             }
             drop(operation);
-            edges.lock.wait_for_marker();
+            edges.lock.word().wait_for_marker();
         };
         std::mem::forget(self);
-        if edges.lock.is_claimed() {
+        if edges.lock.word().is_claimed() {
             let result = change(edges.writer(Some(&operation)));
             edges.leave(operation);
             result
         } else {
             drop(operation);
             let result = change(edges.writer(None));
-            edges.lock.end_write();
+            edges.lock.word().end_write();
             result
         }
     }
@@ -415,7 +415,19 @@ impl<'a, P: Element> Reserved<'a, P> {
         Ok(())
     }
 
-    /// See [`Edges::rebuild`]. `commit` is called when nothing can fail any more, and does not panic.
+    /// Puts those elements that `plan` names by their indices, each at most once, in that order, in the place of all; `incoming` is
+    /// [`INCOMING`] among them. The others go. If `plan` panics nothing has happened.
+    pub(super) fn rebuild<R>(
+        self,
+        incoming: Option<P>,
+        plan: impl FnOnce(&[P]) -> Option<(Vec<usize>, R)>,
+    ) -> Option<R> {
+        let (order, result) = plan(self.elements())?;
+        self.rearrange(incoming, &order, || ());
+        Some(result)
+    }
+
+    /// As [`rebuild`](Self::rebuild) in this order. `commit` is called when nothing can fail any more, and does not panic.
     pub(super) fn rearrange(self, incoming: Option<P>, order: &[usize], commit: impl FnOnce()) {
         let old = self.old();
         let mut stays = vec![false; old.len()];
@@ -458,15 +470,15 @@ impl<'a, P: Element> Reserved<'a, P> {
             if reorders && operation.phase.is_marking() && shaded != Some(operation.phase) {
                 drop(operation);
                 shaded = self.shade_all();
-            } else if edges.lock.try_write_reserved() {
+            } else if edges.lock.word().try_write_reserved() {
                 break operation;
             } else {
                 drop(operation);
-                edges.lock.wait_for_marker();
+                edges.lock.word().wait_for_marker();
             }
         };
         std::mem::forget(self);
-        let claimed = edges.lock.is_claimed();
+        let claimed = edges.lock.word().is_claimed();
         if claimed && let Some(object) = incoming {
             operation.claim(object);
         }
@@ -491,9 +503,9 @@ impl<'a, P: Element> Reserved<'a, P> {
     }
 }
 
-impl<P> Drop for Reserved<'_, P> {
+impl<P, L: Lock> Drop for Reserved<'_, P, L> {
     fn drop(&mut self) {
-        self.edges.lock.end_reservation();
+        self.edges.lock.word().end_reservation();
     }
 }
 
@@ -528,15 +540,15 @@ impl<P: Trace> EdgeList for Elements<P> {
 }
 
 // SAFETY: the lock lets the marker in only while nobody writes; `drop_swept` follows the flag.
-unsafe impl<P: Element + Trace> Trace for Edges<P> {
+unsafe impl<P: Element + Trace, L: Lock> Trace for Edges<P, L> {
     type Info = EdgeCollection;
 
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        tracer.edges(&self.lock, &self.progress, &Elements(self.content.get()));
+        tracer.edges(self.lock.word(), &self.progress, &Elements(self.content.get()));
     }
 
     unsafe fn drop_swept(&mut self) {
-        if self.lock.is_claimed() {
+        if self.lock.word().is_claimed() {
             // SAFETY: claimed handles are forgotten; the memory is the vector's.
             unsafe { self.content.get_mut().set_len(0) };
         }

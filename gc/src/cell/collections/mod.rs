@@ -1,4 +1,4 @@
-//! Collections of edges that threads share: no operation on them costs a pass over their content.
+//! Collections of edges, most of which threads share: no operation on them costs a pass over their content.
 //!
 //! The elements are plain handles in a vector behind a cell lock. They are all claimed or all counted, as the lock's flag says, but unlike
 //! the content of a lock-type cell they stay claimed when they are written to: no `&mut` to them is given out, so every change runs through code
@@ -32,6 +32,7 @@ mod index;
 mod map;
 mod pinned;
 mod pinned_tables;
+mod ref_vec;
 mod set;
 mod table;
 mod vec;
@@ -49,6 +50,7 @@ pub(crate) use edges::Progress;
 pub use {
     map::{GcMap, GcMapIntoIter, GcMapIter, GcMapRef},
     pinned::PinnedIter,
+    ref_vec::GcRefVec,
     set::{GcSet, GcSetRef},
     vec::{GcVec, GcVecRef},
 };

@@ -1,0 +1,84 @@
+//! The elements of a collection that one thread has at a time.
+//!
+//! As for cells of one thread (`cell::borrow`), the thread and the marker are all who touch the lock. So a small change to claimed content, which is
+//! one operation, needs no locked instruction outside marking: no marker is about, and the next one comes after an S1 that waits
+//! for the operation. And there is nothing to shade.
+
+use super::{Edges, Progress, Reserved, Writer};
+use crate::{
+    cell::{
+        borrow::{BorrowLock, Borrowed},
+        lock::Attempt,
+        lock_cell::Lock,
+    },
+    mutator::Operation,
+    sync::const_fn,
+};
+use std::cell::UnsafeCell;
+
+impl<P> Edges<P, BorrowLock> {
+    const_fn! {
+        /// Counted content of a collection that one thread has at a time.
+        pub(in crate::cell::collections) fn for_one_thread(content: Vec<P>) -> Self {
+            Edges { lock: BorrowLock::new(), progress: Progress::new(), content: UnsafeCell::new(content) }
+        }
+    }
+
+    /// Borrows for reading, unless it is reserved.
+    #[inline]
+    pub(in crate::cell::collections) fn try_borrow(&self) -> Option<(Borrowed<'_>, *const [P])> {
+        self.lock.try_read().map(|right| (right, self.slice()))
+    }
+
+    /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. Outside marking nothing of this is a locked instruction.
+    #[inline]
+    pub(in crate::cell::collections) fn try_change<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
+        if self.lock.is_read_held() {
+            return None;
+        }
+        if let Some(operation) = Operation::enter_now()
+            && let Some(Attempt::Claimed) = self.lock.word().look_plainly(operation.phase.is_marking())
+        {
+            self.lock.word().hold_plainly();
+            let result = change(self.writer(Some(&operation)));
+            self.lock.word().end_write_plainly();
+            return Some(result);
+        }
+        self.change_slowly(change)
+    }
+
+    /// While marking, or the content is counted, or the thread has no record that is up to date.
+    #[cold]
+    #[inline(never)]
+    fn change_slowly<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
+        let word = self.lock.word();
+        loop {
+            match word.try_write_counted() {
+                Attempt::Held => {
+                    let result = change(self.writer(None));
+                    word.end_write_plainly();
+                    return Some(result);
+                }
+                Attempt::Claimed => {
+                    let operation = Operation::enter();
+                    if word.try_write_claimed() {
+                        let result = change(self.writer(Some(&operation)));
+                        word.end_write_plainly();
+                        return Some(result);
+                    }
+                }
+                Attempt::MarkerInside => word.wait_for_marker(),
+                Attempt::Busy => return None,
+            }
+        }
+    }
+
+    /// Keeps readers and writers out, as [`reserved`](Edges::reserved), unless it is borrowed or reserved.
+    pub(in crate::cell::collections) fn try_reserved(&self) -> Option<Reserved<'_, P, BorrowLock>> {
+        if self.lock.is_read_held() || self.lock.word().bars_readers() {
+            return None;
+        }
+        self.lock.word().reserve();
+        Some(Reserved { edges: self })
+    }
+}

@@ -1,0 +1,169 @@
+//! Vectors of one thread.
+
+use super::everywhere;
+use graphgc::{Gc, GcRefVec, Trace, collect, pin};
+use graphgc_tests::{
+    heap::{alone, settle},
+    panics::{panic_quietly, panics_quietly},
+    payload::{Canary, Leaf, drops_of, new_id},
+    random::Random,
+    sound::while_collecting,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[derive(Trace)]
+struct Link {
+    canary: Canary,
+    edges: GcRefVec<Gc<Link>>,
+}
+
+#[derive(Trace)]
+struct Node {
+    leaf: Leaf,
+    edges: GcRefVec<Gc<Node>>,
+}
+
+/// Whether `change` panics because the vector is borrowed.
+fn conflicts<R>(change: impl FnOnce() -> R) -> bool {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(change)) else { return false };
+    panic.downcast_ref::<&str>() == Some(&"the `GcRefVec` is borrowed already")
+}
+
+fn numbers(vec: &GcRefVec<Gc<u32>>) -> Vec<u32> {
+    vec.borrow().iter().map(|number| **number).collect()
+}
+
+#[test]
+fn changes_as_std_does() {
+    everywhere(|vec: &GcRefVec<Gc<u32>>| {
+        let mut model = Vec::new();
+        let mut random = Random::new(7);
+        let mut guard = pin();
+        for turn in 0..20_000u32 {
+            if turn % 64 == 0 {
+                guard.repin();
+            }
+            let len = model.len();
+            let (index, other) = (random.below(len.max(1)), random.below(len.max(1)));
+            match random.below(if len == 0 { 4 } else { 18 }) {
+                0..2 => {
+                    vec.push(Gc::new(turn));
+                    model.push(turn);
+                }
+                2 => {
+                    vec.push_local(guard.alloc(turn), &guard);
+                    model.push(turn);
+                }
+                3 => {
+                    vec.insert(index, Gc::new(turn));
+                    model.insert(index, turn);
+                }
+                4 => assert_eq!(vec.pop().as_deref().copied(), model.pop()),
+                5 => assert_eq!(*vec.remove(index), model.remove(index)),
+                6 => assert_eq!(*vec.swap_remove(index), model.swap_remove(index)),
+                7 => {
+                    vec.swap(index, other);
+                    model.swap(index, other);
+                }
+                8 => assert_eq!(*vec.replace(index, Gc::new(turn)), std::mem::replace(&mut model[index], turn)),
+                9 => {
+                    vec.set(index, vec.get(other).unwrap());
+                    model[index] = model[other];
+                }
+                10 => {
+                    vec.store(index, vec.load(other, &guard).unwrap(), &guard);
+                    model[index] = model[other];
+                }
+                11 => {
+                    vec.store(index, guard.alloc(turn), &guard);
+                    model[index] = turn;
+                }
+                12 if turn % 50 == 0 => {
+                    vec.retain(|number| **number % 3 != 0);
+                    model.retain(|number| number % 3 != 0);
+                }
+                13 if turn % 50 == 0 => {
+                    vec.sort_by(|a, b| b.cmp(a));
+                    model.sort_by(|a, b| b.cmp(a));
+                }
+                14 if turn % 500 == 0 => {
+                    vec.truncate(index);
+                    model.truncate(index);
+                }
+                _ => assert_eq!(vec.load(index, &guard).as_deref(), model.get(index)),
+            }
+        }
+        assert_eq!(numbers(vec), model);
+        vec.clear();
+        assert!(vec.is_empty());
+    });
+}
+
+#[test]
+fn borrows_exclude_changes() {
+    everywhere(|vec: &GcRefVec<Gc<u32>>| {
+        vec.push(Gc::new(1));
+        let guard = pin();
+        let seven = guard.alloc(7);
+        let borrow = vec.borrow();
+        assert!(conflicts(|| vec.push(Gc::new(2))));
+        assert!(conflicts(|| vec.push_local(seven, &guard)));
+        assert!(conflicts(|| vec.store(0, seven, &guard)));
+        assert!(conflicts(|| vec.reserve(100)));
+        assert!(conflicts(|| vec.clear()));
+        let again = graphgc::Ref::clone(&borrow);
+        drop(borrow);
+        assert!(conflicts(|| drop(vec.pop())));
+        drop(again);
+        vec.retain(|_| {
+            assert!(vec.try_borrow().is_err() && conflicts(|| vec.len()) && conflicts(|| drop(vec.pop())));
+            true
+        });
+        assert!(panics_quietly(|| vec.retain(|_| panic_quietly())));
+        vec.push_local(seven, &guard);
+        assert_eq!(numbers(vec), [1, 7]);
+        vec.clear();
+    });
+}
+
+#[test]
+fn cycles_through_them_go() {
+    let _alone = alone();
+    let id = new_id();
+    let node = Gc::new(Node { leaf: Leaf::new(id), edges: GcRefVec::new() });
+    node.edges.push(node.clone());
+    let guard = pin();
+    node.edges.push_local(node.local(&guard), &guard);
+    drop(guard);
+    collect();
+    assert_eq!(node.leaf.check(), id);
+    node.edges.set(1, node.clone());
+    drop(node);
+    settle();
+    assert_eq!(drops_of(id), 1);
+}
+
+#[test]
+fn rewired_while_the_collector_works() {
+    while_collecting(|| {
+        let mut random = Random::new(3);
+        let node = |_| Gc::new(Link { canary: Canary::new(7), edges: GcRefVec::new() });
+        let graph: Vec<_> = (0..100).map(node).collect();
+        for _ in 0..20_000 {
+            let guard = pin();
+            let (from, to) = (random.below(graph.len()), random.below(graph.len()));
+            let edges = &graph[from].edges;
+            let fresh = guard.alloc(Link { canary: Canary::new(7), edges: GcRefVec::new() });
+            graphgc::Local::get(fresh).edges.push_local(graph[to].local(&guard), &guard);
+            if edges.len() < 8 {
+                edges.push_local(fresh, &guard);
+            } else {
+                edges.store(random.below(8), fresh, &guard);
+            }
+            for edge in edges.borrow().iter() {
+                edge.canary.check();
+                edge.edges.borrow()[0].canary.check();
+            }
+        }
+    });
+}
