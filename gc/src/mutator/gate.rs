@@ -179,9 +179,12 @@ impl Gate {
     /// Enters an operation if that takes no waiting and no update, and the thread is in none.
     #[inline]
     pub(crate) fn try_enter(&self, world: &World) -> Option<Phase> {
-        if self.active.load(Ordering::Relaxed) {
-            return None;
-        }
+        if self.active.load(Ordering::Relaxed) { None } else { self.enter_at_once(world) }
+    }
+
+    /// The same for a thread that is known to be in no operation.
+    #[inline]
+    pub(crate) fn enter_at_once(&self, world: &World) -> Option<Phase> {
         let phase = self.knock(world);
         if phase.0 == self.seen.load(Ordering::Acquire) {
             return Some(phase);

@@ -8,13 +8,13 @@
 //! atomic read-modify-write for a node, and leaves one entry.
 //!
 //! An entry in the thread's own buffer also says that the object was born in the phase that goes on: the buffer is handed over at S1 and
-//! S2. So while marking the object is black, nobody holds it grey, and the slot is of a run that the cache has bought in this phase. If the
-//! handle was *dropped*, nothing leads to the object any more. Unless its value needs dropping its slot is free at once, if it is the last that was taken from
-//! its run: what a program makes for a moment costs no memory and no collection.
+//! S2. So while marking the object is black, nobody holds it grey, and the slot was taken from the cache in this phase. If the
+//! handle was *dropped*, nothing leads to the object any more. Unless its value needs dropping its slot goes back to the cache, if that has not done with the
+//! span (`heap::cache`): what a program makes for a moment costs no memory and no collection.
 
 use super::{Operation, candidates::Candidates};
 use crate::{
-    heap::{header::Object, kind::DropKind},
+    heap::header::Object,
     sync::{Mutation, weakened},
     trace::type_info::TypeInfo,
 };
@@ -41,9 +41,8 @@ pub(crate) fn drop_handle(object: Object) -> bool {
     }
     // SAFETY: the object was alive until now, and nothing is freed during an operation.
     let info = unsafe { TypeInfo::of(object) };
-    if info.kind.drop == DropKind::None {
-        // SAFETY: as above; its header says so.
-        let (span_class, bytes) = unsafe { info.slot_of(object) };
+    // SAFETY: as above; its header says so.
+    if let Some((span_class, bytes)) = unsafe { info.slot_to_reuse(object) } {
         local.cache.recycle(span_class, object.as_ptr().cast(), bytes);
     }
     true
