@@ -119,13 +119,13 @@ impl Cache {
     }
 
     /// Takes back a slot of the span class, of `size` bytes, in which there is no object any more, and which was taken from this cache since it was
-    /// last flushed. If its span is in the cache no more, or too many other slots have been given back, nothing happens.
+    /// last flushed. If there is no such span class, the span is in the cache no more, or too many other slots have been given back, nothing happens.
     ///
     /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
     /// and was taken since the last flush is of a run that was bought with this span.
     #[inline]
     pub(crate) fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
-        let run = &mut self.runs[span_class];
+        let Some(run) = self.runs.get_mut(span_class) else { return };
         let offset = slot.addr().wrapping_sub(run.first.addr());
         if offset < run.bytes && run.put_back(run.first.wrapping_add(offset), size) {
             run.recycled += 1;

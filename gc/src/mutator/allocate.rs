@@ -34,10 +34,10 @@ use crate::{
     trace::{
         Trace, Tracer,
         tracer::{Claim, Pass, SLICE, StepCount},
-        type_info::{Describe, encode, facts, object_size},
+        type_info::{Describe, encode, encode_distance, facts, object_size},
     },
 };
-use std::ptr::NonNull;
+use std::{mem::ManuallyDrop, ptr::NonNull};
 
 /// Larger values are moved outside any operation.
 const LARGEST_MOVE: usize = 4096;
@@ -63,23 +63,27 @@ pub(crate) fn allocate<T: Trace, R>(
     slowly: impl FnOnce(Option<Operation>, &mut Option<T>) -> R,
 ) -> R {
     const { assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "graphgc: alignment above 16 MiB") };
+    // If anything panicked on the short path the value would be leaked. As it is, nothing on it needs the value's address.
+    let value = ManuallyDrop::new(value);
     let mut entered = None;
-    if const { !Describe::<T>::KIND.finalize } && fits_one_slice(&value) {
-        entered = Operation::enter_at_once();
-    }
-    if let Some(mut operation) = entered {
+    if const { !Describe::<T>::KIND.finalize }
+        && fits_one_slice(&*value)
+        && let Some(code) = encode_distance(Describe::<T>::INFO)
+        && let Some(mut operation) = Operation::enter_at_once()
+    {
         let local = operation.local_mut();
         if (birth == Birth::Pinned || local.candidates.has_room())
             && let Some(slot) = local.cache.allocate(Describe::<T>::SPAN_CLASS, Describe::<T>::SLOT_BYTES as usize)
         {
+            let value = ManuallyDrop::into_inner(value);
             // SAFETY: the slot is free, ours, and of the class for this layout. The type has no owner.
-            let object = unsafe { fill_with(slot, value, birth, None, &operation) };
+            let object = unsafe { fill_with(slot, code, value, birth, None, &operation) };
             drop(operation);
             return born(object);
         }
         entered = Some(operation);
     }
-    slowly(entered, &mut Some(value))
+    slowly(entered, &mut Some(ManuallyDrop::into_inner(value)))
 }
 
 /// Allocates the value, in a slice of the operation `entered` or others; gives it back if the OS refuses memory.
@@ -113,14 +117,14 @@ fn has_few_handles<T: Trace>(value: &T) -> bool {
 }
 
 fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth) -> Result<Object, T> {
-    let owner = owner::<T>();
+    let (code, owner) = (encode(Describe::<T>::INFO), owner::<T>());
     let Ok(Slot { operation, address, owed }) =
         find_slot(entered, Describe::<T>::SPAN_CLASS, Describe::<T>::CLASS, Describe::<T>::KIND)
     else {
         return Err(value);
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
-    let object = unsafe { fill_with(address, value, birth, owner, &operation) };
+    let object = unsafe { fill_with(address, code, value, birth, owner, &operation) };
     drop(operation);
     if owed > 0 {
         collector::after_allocation(owed);
@@ -135,13 +139,14 @@ fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth
 #[inline(always)]
 unsafe fn fill_with<T: Trace>(
     slot: NonNull<u8>,
+    code: u32,
     value: T,
     birth: Birth,
     owner: Option<u64>,
     operation: &Operation,
 ) -> Object {
     // SAFETY: by contract.
-    let object = unsafe { fill(slot, roots_at(birth), encode(Describe::<T>::INFO)) };
+    let object = unsafe { fill(slot, roots_at(birth), code) };
     // SAFETY: by contract.
     let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
     // SAFETY: by contract.

@@ -59,6 +59,18 @@ impl Candidates {
     /// The order of the last may change.
     #[inline]
     pub(crate) fn take_back(&mut self, object: Object) -> bool {
+        self.take_back_last(object) || self.take_back_older(object)
+    }
+
+    /// The same, for a caller that wants no call in it.
+    #[inline(always)]
+    pub(crate) fn take_back_inline(&mut self, object: Object) -> bool {
+        self.take_back_last(object) || self.take_back_other(object)
+    }
+
+    /// The same if it is the last or the last but one.
+    #[inline(always)]
+    fn take_back_last(&mut self, object: Object) -> bool {
         if self.next == self.first {
             return false;
         }
@@ -71,7 +83,7 @@ impl Candidates {
             let before = last.wrapping_sub(1);
             // SAFETY: there is an entry before the last.
             if unsafe { *before } != object {
-                return self.take_back_older(object);
+                return false;
             }
             // SAFETY: both are entries.
             unsafe { before.write(*last) };
@@ -80,18 +92,33 @@ impl Candidates {
         true
     }
 
-    /// The same for an object that is not the last but one, or later.
     #[inline(never)]
     fn take_back_older(&mut self, object: Object) -> bool {
-        let entries = self.entries();
-        let recent = &entries[entries.len().saturating_sub(RECENT)..];
-        let Some(at) = recent.iter().position(|entry| *entry == object) else { return false };
-        let last = self.next.wrapping_sub(1);
-        let place = last.wrapping_sub(recent.len() - 1 - at);
-        // SAFETY: both are entries.
-        unsafe { place.write(*last) };
-        self.next = last;
-        true
+        self.take_back_other(object)
+    }
+
+    /// The same if it is one of those before.
+    #[inline(always)]
+    fn take_back_other(&mut self, object: Object) -> bool {
+        const NEWER: usize = 2;
+        if self.next.addr() - self.first.addr() <= NEWER * size_of::<Object>() {
+            return false;
+        }
+        let mut place = self.next.wrapping_sub(NEWER);
+        for _ in NEWER..RECENT {
+            if place == self.first {
+                return false;
+            }
+            place = place.wrapping_sub(1);
+            // SAFETY: it is not before the first, hence an entry.
+            if unsafe { *place } == object {
+                self.next = self.next.wrapping_sub(1);
+                // SAFETY: as above, and this was the last.
+                unsafe { place.write(*self.next) };
+                return true;
+            }
+        }
+        false
     }
 
     /// The candidates.

@@ -77,11 +77,16 @@ fn light_barrier() {
     if weakened(Mutation::EnterWithoutBarrier) {
         return;
     }
-    if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
+    if !ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+        strong_barrier();
     }
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cold]
+#[inline]
+fn strong_barrier() {
+    fence(Ordering::SeqCst);
 }
 
 fn heavy_barrier() {

@@ -52,6 +52,7 @@ pub(crate) enum SlotShape {
 /// Where the slot of an object goes when nothing leads to the object any more and its value needs no dropping: all that is looked at then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SlotToReuse {
+    /// None that there is if the value needs dropping.
     span_class: u32,
     /// 0 if that takes a closer look.
     bytes: u32,
@@ -59,6 +60,7 @@ pub(crate) struct SlotToReuse {
 
 impl SlotToReuse {
     pub(super) const UNKNOWN: SlotToReuse = SlotToReuse { span_class: 0, bytes: 0 };
+    const NEVER: SlotToReuse = SlotToReuse { span_class: u32::MAX, bytes: 1 };
 }
 
 /// Bytes of header and payload together.
@@ -177,7 +179,7 @@ impl<T: Trace> Describe<T> {
             slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
             reuse: match Self::KIND.drop {
                 DropKind::None => SlotToReuse { span_class: Self::SPAN_CLASS as u32, bytes: Self::SLOT_BYTES },
-                DropKind::Frees | DropKind::User => SlotToReuse::UNKNOWN,
+                DropKind::Frees | DropKind::User => SlotToReuse::NEVER,
             },
             align: align_of::<T>(),
             kind: Self::KIND,
@@ -257,23 +259,27 @@ impl TypeInfo {
         unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
     }
 
-    /// The span class and the size of the object's slot, if that can be used again without the value being dropped.
+    /// The span class and the size of the object's slot, if that can be used again without the value being dropped. The span class is none that there is if
+    /// it cannot; `None` if that takes a closer look.
+    ///
+    /// # Safety
+    /// As for `of`.
+    #[inline(always)]
+    pub(crate) unsafe fn known_slot_to_reuse(object: Object) -> Option<(usize, usize)> {
+        // SAFETY: by contract.
+        let code = unsafe { object.code() };
+        if code & IN_TABLE != 0 {
+            return None;
+        }
+        let SlotToReuse { span_class, bytes } = decode_distance(code).reuse;
+        (bytes > 0).then_some((span_class as usize, bytes as usize))
+    }
+
+    /// The same with a closer look.
     ///
     /// # Safety
     /// The object is allocated and of this type.
-    #[inline]
     pub(crate) unsafe fn slot_to_reuse(&self, object: Object) -> Option<(usize, usize)> {
-        match self.reuse {
-            // SAFETY: by contract.
-            SlotToReuse { bytes: 0, .. } => unsafe { self.slot_in_span(object) },
-            SlotToReuse { span_class, bytes } => Some((span_class as usize, bytes as usize)),
-        }
-    }
-
-    /// # Safety
-    /// As for `slot_to_reuse`.
-    #[inline(never)]
-    unsafe fn slot_in_span(&self, object: Object) -> Option<(usize, usize)> {
         if self.kind.drop != DropKind::None {
             return None;
         }
@@ -358,18 +364,27 @@ static ANCHOR: Anchor = Anchor(0);
 const _: () = assert!(align_of::<Anchor>() == UNIT && IN_TABLE < UNIT as u32);
 
 /// The code of a descriptor.
-#[inline(always)]
+#[inline]
 pub(crate) fn encode(info: &'static TypeInfo) -> u32 {
+    encode_distance(info).unwrap_or_else(|| far::register(info))
+}
+
+/// The same for a descriptor that is not too far away.
+#[inline(always)]
+pub(crate) fn encode_distance(info: &'static TypeInfo) -> Option<u32> {
     let distance = (std::ptr::from_ref(info).expose_provenance() as isize)
         .wrapping_sub(std::ptr::from_ref(&ANCHOR).addr() as isize);
-    if distance as i32 as isize == distance { distance as u32 } else { far::register(info) }
+    let code = distance as i32;
+    (code as isize == distance).then_some(code as u32)
 }
 
 #[inline]
 fn decode(code: u32) -> &'static TypeInfo {
-    if code & IN_TABLE != 0 {
-        return far::get(code >> ROW);
-    }
+    if code & IN_TABLE != 0 { far::get(code >> ROW) } else { decode_distance(code) }
+}
+
+#[inline(always)]
+fn decode_distance(code: u32) -> &'static TypeInfo {
     let address = (std::ptr::from_ref(&ANCHOR).addr() as isize).wrapping_add(code as i32 as isize) as usize;
     // SAFETY: `encode` exposed the descriptor that lies at this address; descriptors are constants and live for ever.
     unsafe { &*std::ptr::with_exposed_provenance(address) }
