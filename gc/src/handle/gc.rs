@@ -323,7 +323,7 @@ impl<T: ?Sized> Drop for Gc<T> {
 unsafe impl<T: Trace + ?Sized> Trace for Gc<T> {
     type Info = Handle;
 
-    #[inline]
+    #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         // SAFETY: the target of a handle in a live value is alive.
         let facts = unsafe { self.payload.as_ref() }.slot_facts();

@@ -272,3 +272,151 @@ fn fresh_span(heap: &'static Heap, class: usize, kind: Kind, cycle: u32) -> Opti
     poison::poison_pages(span);
     Some(span)
 }
+
+#[cfg(all(test, not(graphgc_loom)))]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind { scan: false, drop: DropKind::None, finalize: false };
+    const CLASS: usize = 4;
+    const INDEX: usize = span_class(CLASS, KIND);
+    const SIZE: usize = size_class::SIZES[CLASS] as usize;
+
+    /// A cache of a heap of its own, and slots taken from it.
+    struct Fixture {
+        heap: &'static Heap,
+        cache: Box<Cache>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Fixture { heap: Box::leak(Box::new(Heap::new())), cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES] }) }
+        }
+
+        /// Takes a slot as a birth does, and says whether that took the slow path.
+        fn take(&mut self) -> (*mut u8, bool) {
+            if let Some(slot) = self.cache.allocate(INDEX, SIZE) {
+                return (slot.as_ptr(), false);
+            }
+            assert!(matches!(self.cache.refill(self.heap, CLASS, KIND, false), Refill::Ready(_)));
+            (self.cache.allocate(INDEX, SIZE).unwrap().as_ptr(), true)
+        }
+
+        fn take_many<const N: usize>(&mut self) -> [*mut u8; N] {
+            std::array::from_fn(|_| self.take().0)
+        }
+
+        fn recycle(&mut self, slot: *mut u8) {
+            self.cache.recycle(INDEX, slot, SIZE);
+        }
+
+        fn run(&self) -> &Run {
+            &self.cache.runs[INDEX]
+        }
+
+        fn span(&self) -> &'static Span {
+            // SAFETY: the span is cached, and its heap leaked.
+            unsafe { &*self.run().span }
+        }
+
+        fn free_slots(&self) -> usize {
+            self.run().free().map(|range| range.len() / SIZE).sum()
+        }
+    }
+
+    #[test]
+    fn the_last_slot_is_taken_again() {
+        let mut it = Fixture::new();
+        let [a, b] = it.take_many();
+        it.recycle(b);
+        it.recycle(a);
+        assert_eq!(it.run().free().count(), 1);
+        assert_eq!(it.take_many(), [a, b]);
+    }
+
+    #[test]
+    fn a_loop_goes_to_and_fro_between_two_slots() {
+        let mut it = Fixture::new();
+        let [a, b] = it.take_many();
+        it.recycle(a);
+        let (mut held, mut next) = (b, a);
+        for _ in 0..1000 {
+            assert_eq!(it.take(), (next, false));
+            it.recycle(held);
+            std::mem::swap(&mut held, &mut next);
+        }
+        assert_eq!(it.run().recycled, 1001);
+    }
+
+    #[test]
+    fn neighbours_join_and_a_third_range_is_refused() {
+        let mut it = Fixture::new();
+        let slots: [_; 8] = it.take_many();
+        let rest = it.free_slots();
+        it.recycle(slots[2]);
+        it.recycle(slots[3]);
+        it.recycle(slots[1]);
+        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3));
+        it.recycle(slots[5]);
+        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3), "there is no place for a third range");
+        assert_eq!(it.take_many(), [slots[1], slots[2], slots[3]]);
+        let (next, slowly) = it.take();
+        assert!(slowly && next == slots[7].wrapping_add(SIZE), "those that waited come before others");
+        assert_eq!(it.free_slots(), rest - 1);
+    }
+
+    #[test]
+    fn slots_of_earlier_runs_and_the_last_of_a_run_go_back() {
+        let mut it = Fixture::new();
+        let (first, _) = it.take();
+        while it.free_slots() > 0 {
+            it.take();
+        }
+        it.recycle(first);
+        assert_eq!(it.take(), (first, false));
+        // The next span: what lies in the one before is no business of this cache's.
+        let (other, slowly) = it.take();
+        assert!(slowly);
+        let before = it.free_slots();
+        it.recycle(first);
+        assert_eq!(it.free_slots(), before);
+        it.recycle(other);
+        assert_eq!(it.free_slots(), before + 1);
+        it.cache.recycle(usize::MAX, other, SIZE);
+    }
+
+    #[test]
+    fn a_flush_returns_both_ranges() {
+        let mut it = Fixture::new();
+        let slots: [_; 6] = it.take_many();
+        it.recycle(slots[1]);
+        it.recycle(slots[2]);
+        let (taken, _) = it.take();
+        assert_eq!((taken, it.run().free().count()), (slots[1], 2));
+        let span = it.span();
+        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_allocated(slot))));
+        it.cache.flush(it.heap);
+        let used = [0, 1, 3, 4, 5].map(|index| slots[index]);
+        let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
+        assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(used));
+        assert_eq!(it.heap.account.used_objects(), 5);
+        assert_eq!((it.heap.account.total_objects(), it.heap.account.freed_objects()), (7, 2));
+        assert!(span.place() == Place::Central && it.run().span.is_null());
+        // What comes first is free now is found first.
+        assert_eq!(it.take_many(), [slots[2], slots[5].wrapping_add(SIZE)]);
+    }
+
+    #[test]
+    fn what_was_bought_black_goes_back_white() {
+        let mut it = Fixture::new();
+        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(_)));
+        let slots: [_; 3] = it.take_many();
+        it.recycle(slots[0]);
+        let span = it.span();
+        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_marked(slot))));
+        it.cache.flush(it.heap);
+        let marked =
+            (0..span.slots()).map(|index| span.first_slot().addr() + index * SIZE).filter(|it| span.is_marked(*it));
+        assert!(marked.eq([slots[1].addr(), slots[2].addr()]));
+    }
+}

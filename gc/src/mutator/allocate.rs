@@ -43,6 +43,8 @@ use std::{mem::ManuallyDrop, ptr::NonNull};
 const LARGEST_MOVE: usize = 4096;
 /// The largest alignment that an object may ask for: its header must lie in the first 64 MiB of its mapping.
 const LARGEST_ALIGNMENT: usize = 16 << 20;
+/// The walk over a value of no more steps is compiled into the caller of `Gc::new`.
+const INLINE_STEPS: usize = 4;
 
 /// What keeps an object when it is born.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,12 +157,23 @@ unsafe fn fill_with<T: Trace>(
     unsafe { write_owner(payload, owner) };
     if const { facts::<T>().scan } {
         // SAFETY: just written; nobody else knows of it.
-        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(operation)));
+        let value = unsafe { payload.as_ref() };
+        if const { facts::<T>().steps <= INLINE_STEPS } {
+            value.trace(&mut Tracer::new(Pass::Claim(operation)));
+        } else {
+            claim(value, operation);
+        }
     }
     if birth == Birth::Counted {
         operation.born(object);
     }
     object
+}
+
+/// Claims the handles of a value that may have many.
+#[inline(never)]
+fn claim<T: Trace>(value: &T, operation: &Operation) {
+    value.trace(&mut Tracer::new(Pass::Claim(operation)));
 }
 
 #[inline]
