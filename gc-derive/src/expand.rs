@@ -348,7 +348,7 @@ impl Expansion<'_> {
                     ::core::option::Option::Some(#krate::__private::SlotFacts::of::<Self>())
                 }
 
-                #[inline]
+                #[inline(always)]
                 fn trace(&self, __tracer: &mut #krate::__private::Tracer<'_>) {
                     #trace
                 }

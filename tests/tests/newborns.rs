@@ -33,6 +33,44 @@ fn what_is_made_for_a_moment_takes_no_memory() {
     });
 }
 
+/// The next object is there before the last one goes: two slots are enough.
+#[test]
+fn what_is_replaced_takes_no_memory() {
+    alone("what_is_replaced_takes_no_memory", &[], || {
+        const MADE: u64 = 2_000_000;
+        let mut held = Gc::new([0; 4]);
+        for value in 1..MADE {
+            let before = std::mem::replace(&mut held, black_box(Gc::new([value; 4])));
+            assert_eq!((before[0], held[3]), (value - 1, value));
+        }
+        assert!(stats().span_bytes < 1 << 20, "{} bytes", stats().span_bytes);
+        assert_eq!(stats().cycles, 0);
+        collect();
+        assert!(stats().total_objects >= MADE && stats().freed_objects >= MADE - 1, "each was an object all the same");
+    });
+}
+
+/// Two at a time are replaced, in the order in which they were made, beside objects that stay.
+#[test]
+fn pairs_that_are_replaced_leave_others_alone() {
+    let mut kept = vec![];
+    let mut pair = (leaf(0), leaf(1));
+    for value in (2..20_000).step_by(2) {
+        let next = (leaf(value), leaf(value + 1));
+        assert_eq!((pair.0.value, pair.1.value), (value - 2, value - 1));
+        pair = next;
+        if value % 100 == 0 {
+            kept.push(leaf(value));
+        }
+        if value % 5_000 == 0 {
+            collect();
+        }
+    }
+    assert_eq!((pair.0.value, pair.1.value), (19_998, 19_999));
+    collect();
+    assert!(kept.iter().map(|node| node.value).eq((100..20_000).step_by(100)));
+}
+
 /// Slots go back in the opposite order; what was made before and after stays what it is.
 #[test]
 fn last_in_first_out() {

@@ -413,7 +413,7 @@ impl Info for EdgeCell {
 unsafe impl<P: Edge> Trace for GcCell<P> {
     type Info = EdgeCell;
 
-    #[inline]
+    #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         tracer.edge_cell(&self.word, P::FACTS);
     }

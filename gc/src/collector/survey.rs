@@ -86,9 +86,7 @@ impl Survey {
         for record in records() {
             // SAFETY: the world is stopped.
             unsafe { record.local() }.cache.for_each_run(|_, run| {
-                if !run.next.is_null() && run.next < run.end {
-                    tails.push(Tail { start: run.next.addr(), end: run.end.addr() });
-                }
+                run.free().for_each(|free| tails.push(Tail { start: free.start, end: free.end }));
             });
         }
         tails.sort_unstable_by_key(|tail| tail.start);

@@ -10,7 +10,8 @@ use crate::{
     collector::{Cleanup, collect, ensure_finalizer_started, finalize::cleanup, sweep::is_dropping},
     heap::header::Object,
     mutator::{
-        allocate::{Birth, allocate},
+        Operation,
+        allocate::{Birth, allocate, allocate_slowly},
         newborn::drop_handle,
         operation::{count_clone, count_clone_now, end_deferred},
     },
@@ -117,13 +118,11 @@ impl<T: Trace> Gc<T> {
     ///
     /// A value that owns other values in a deep chain of `Box`es is traced and dropped recursively; the collector's
     /// threads have 256 MiB of stack for it. Chains of `Gc`s are of any length.
-    #[inline]
+    #[inline(always)]
     pub fn new(value: T) -> Self {
-        match allocate(value, Birth::Counted) {
-            // SAFETY: the object is new and has one count.
-            Ok(object) => unsafe { Gc::from_object(object) },
-            Err(value) => new_after_collection(value),
-        }
+        let object = allocate(value, Birth::Counted, |object| object, new_slowly);
+        // SAFETY: the object is new and has one count.
+        unsafe { Gc::from_object(object) }
     }
 
     /// Moves `value` into the heap, or gives it back if the operating system refuses memory.
@@ -137,7 +136,7 @@ impl<T: Trace> Gc<T> {
     /// ```
     #[inline]
     pub fn try_new(value: T) -> Result<Self, AllocError<T>> {
-        match allocate(value, Birth::Counted) {
+        match allocate(value, Birth::Counted, Ok, try_new_slowly) {
             // SAFETY: the object is new and has one count.
             Ok(object) => Ok(unsafe { Gc::from_object(object) }),
             Err(value) => Err(AllocError::new(value)),
@@ -157,13 +156,22 @@ impl<T: Trace> Gc<T> {
 
 #[cold]
 #[inline(never)]
-fn new_after_collection<T: Trace>(value: T) -> Gc<T> {
+fn try_new_slowly<T: Trace>(entered: Option<Operation>, value: &mut Option<T>) -> Result<Object, T> {
+    allocate_slowly(entered, value, Birth::Counted)
+}
+
+#[cold]
+#[inline(never)]
+fn new_slowly<T: Trace>(entered: Option<Operation>, value: &mut Option<T>) -> Object {
+    allocate_slowly(entered, value, Birth::Counted).unwrap_or_else(new_after_collection)
+}
+
+#[cold]
+#[inline(never)]
+fn new_after_collection<T: Trace>(value: T) -> Object {
     collect();
-    match allocate(value, Birth::Counted) {
-        // SAFETY: the object is new and has one count.
-        Ok(object) => unsafe { Gc::from_object(object) },
-        Err(_) => std::alloc::handle_alloc_error(Layout::new::<T>()),
-    }
+    let again = allocate_slowly(None, &mut Some(value), Birth::Counted);
+    again.unwrap_or_else(|_| std::alloc::handle_alloc_error(Layout::new::<T>()))
 }
 
 impl<T: ?Sized> Gc<T> {
@@ -317,7 +325,7 @@ impl<T: ?Sized> Drop for Gc<T> {
 unsafe impl<T: Trace + ?Sized> Trace for Gc<T> {
     type Info = Handle;
 
-    #[inline]
+    #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         // SAFETY: the target of a handle in a live value is alive.
         let facts = unsafe { self.payload.as_ref() }.slot_facts();

@@ -3,8 +3,10 @@
 use super::{AllocError, local::Local, tied::LeavesItsPin};
 use crate::{
     collector::request_cycle,
+    heap::header::Object,
     mutator::{
-        allocate::{Birth, allocate},
+        Operation,
+        allocate::{Birth, allocate, allocate_slowly},
         holders::Holder,
         pin,
     },
@@ -85,9 +87,11 @@ impl Guard {
     /// cell.store(Some(guard.alloc(7)), &guard);
     /// assert_eq!(*cell.get().unwrap(), 7);
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn alloc<T: Trace>(&self, value: T) -> Local<'_, T> {
-        self.try_alloc(value).unwrap_or_else(|_| refused::<T>())
+        let object = allocate(value, Birth::Pinned, |object| object, alloc_slowly);
+        // SAFETY: the object was born under this pin.
+        unsafe { Local::from_object(object) }
     }
 
     /// [`alloc`](Self::alloc), or the value back if the operating system refuses memory.
@@ -96,13 +100,10 @@ impl Guard {
     /// [`AllocError`] with the value in it, as it was. A cycle has been asked for: once the pin is gone there may be room.
     #[inline]
     pub fn try_alloc<T: Trace>(&self, value: T) -> Result<Local<'_, T>, AllocError<T>> {
-        match allocate(value, Birth::Pinned) {
+        match allocate(value, Birth::Pinned, Ok, try_alloc_slowly) {
             // SAFETY: the object was born under this pin.
             Ok(object) => Ok(unsafe { Local::from_object(object) }),
-            Err(value) => {
-                request_cycle();
-                Err(AllocError::new(value))
-            }
+            Err(value) => Err(AllocError::new(value)),
         }
     }
 
@@ -135,8 +136,15 @@ impl Guard {
 }
 
 #[cold]
-fn refused<T>() -> ! {
-    std::alloc::handle_alloc_error(Layout::new::<T>())
+#[inline(never)]
+fn try_alloc_slowly<T: Trace>(entered: Option<Operation>, value: &mut Option<T>) -> Result<Object, T> {
+    allocate_slowly(entered, value, Birth::Pinned).inspect_err(|_| request_cycle())
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slowly<T: Trace>(entered: Option<Operation>, value: &mut Option<T>) -> Object {
+    try_alloc_slowly(entered, value).unwrap_or_else(|_| std::alloc::handle_alloc_error(Layout::new::<T>()))
 }
 
 impl Drop for Guard {

@@ -25,8 +25,6 @@ pub(crate) const CAPACITY: usize = (BLOCK_SIZE - 2 * size_of::<usize>()) / size_
 /// Bytes that the pool takes from the OS at a time.
 const CHUNK_SIZE: usize = if cfg!(graphgc_loom) { 4 << 10 } else { 1 << 20 };
 const CHUNK_BLOCKS: usize = CHUNK_SIZE / BLOCK_SIZE;
-/// How many of the last entries `take_recent` looks at.
-pub(crate) const RECENT: usize = 4;
 /// Blocks that the pool keeps in hand while the OS gives more.
 pub(crate) const SPARE: usize = 32;
 
@@ -55,6 +53,23 @@ impl Block {
         }
     }
 
+    /// The first entry of a block whose owner adds and takes entries by itself, up to [`CAPACITY`], and then says how many there are
+    /// ([`set_len`](Self::set_len)).
+    #[inline]
+    pub(crate) fn entries(block: NonNull<Block>) -> NonNull<Object> {
+        // SAFETY: a `NonNull<Block>` leads to a block (the module's head).
+        unsafe { NonNull::new_unchecked((&raw mut (*block.as_ptr()).entries).cast()) }
+    }
+
+    /// Says how many entries there are.
+    ///
+    /// # Safety
+    /// The first `len` entries are initialised.
+    pub(crate) unsafe fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= CAPACITY);
+        self.len = len;
+    }
+
     /// Adds an object and says whether the block is full now. A full block must not be pushed to.
     #[inline]
     pub(crate) fn push(&mut self, object: Object) -> bool {
@@ -71,23 +86,6 @@ impl Block {
         Some(unsafe { self.entries[self.len].assume_init() })
     }
 
-    /// Takes `object` out if it is among the last [`RECENT`] pushed. Their order may change.
-    #[inline]
-    pub(crate) fn take_recent(&mut self, object: Object) -> bool {
-        let Some(last) = self.len.checked_sub(1) else { return false };
-        let mut at = last;
-        // SAFETY: entries below `len` are initialised.
-        while unsafe { self.entries[at].assume_init() } != object {
-            if at == 0 || last - at == RECENT - 1 {
-                return false;
-            }
-            at -= 1;
-        }
-        self.entries[at] = self.entries[last];
-        self.len = last;
-        true
-    }
-
     #[inline]
     pub(crate) fn as_slice(&self) -> &[Object] {
         // SAFETY: the first `len` entries are initialised.
@@ -102,11 +100,6 @@ impl Block {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    #[inline]
-    pub(crate) fn clear(&mut self) {
-        self.len = 0;
     }
 }
 
@@ -324,7 +317,8 @@ mod tests {
             assert_eq!(contents.pop(), Some(object(n)));
         }
         assert_eq!(contents.as_slice().len(), 10);
-        contents.clear();
+        // SAFETY: none is initialised.
+        unsafe { contents.set_len(0) };
         assert!(contents.is_empty() && contents.as_slice().is_empty());
         contents.push(object(0));
         // SAFETY: not used any more.
@@ -333,21 +327,6 @@ mod tests {
         assert_eq!(again, block, "the one given back last comes first");
         // SAFETY: ours.
         assert!(unsafe { again.as_ref() }.is_empty());
-    }
-
-    #[test]
-    fn what_was_pushed_last_can_be_taken_out_of_order() {
-        let mut block = BlockPool::new().take().unwrap();
-        // SAFETY: ours; chunks are never released.
-        let block = unsafe { block.as_mut() };
-        assert!(!block.take_recent(object(0)));
-        (0..10).for_each(|n| _ = block.push(object(n)));
-        assert!(!block.take_recent(object(9 - RECENT)), "too long ago");
-        assert!(block.take_recent(object(10 - RECENT)) && !block.take_recent(object(10 - RECENT)));
-        assert_eq!(block.as_slice().len(), 9);
-        assert!((10 - RECENT + 1..10).rev().all(|n| block.take_recent(object(n))));
-        assert!(block.as_slice().iter().copied().eq((0..10 - RECENT).map(object)));
-        assert!((0..10 - RECENT).rev().all(|n| block.take_recent(object(n))) && block.is_empty());
     }
 
     #[test]

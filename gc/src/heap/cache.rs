@@ -1,8 +1,13 @@
 //! A thread's own spans: for each span class a run of free slots, taken from by moving a pointer.
 //!
 //! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
-//! those of the unused tail cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
-//! and writes nothing that other threads read. The slot taken last can be given back in the same way, as long as the cache has not been flushed.
+//! those of the slots that were not used cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
+//! and writes nothing that other threads read.
+//!
+//! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
+//! hot. If it does not join the free slots at hand it goes before them, and they *wait* until it has been taken again. So the free slots
+//! of a span are two ranges at most; a slot that would begin a third is not taken back, and dies as others do. A program that makes the
+//! next object before it lets go of the last one thus goes to and fro between two slots.
 //!
 //! A cache is used by its thread inside operations, and by whoever brings the thread's record up to date after S1 or S2
 //! (`mutator::record`). Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
@@ -16,26 +21,76 @@ use super::{
     span::{Place, Span},
 };
 use crate::sync::{Mutation, weakened};
-use std::ptr::{NonNull, null, null_mut};
+use std::{
+    ops::Range,
+    ptr::{NonNull, null, null_mut},
+};
 
-/// Free slots between two addresses of a span.
+/// What a thread has of a span: the free slots that it has bought. Those at hand, from which it takes, and those that wait.
 #[derive(Clone, Copy)]
+#[repr(C, align(64))]
 pub(crate) struct Run {
-    pub(crate) next: *mut u8,
-    pub(crate) end: *mut u8,
-    /// Where the run began.
-    start: *mut u8,
+    next: *mut u8,
+    end: *mut u8,
+    /// Where the span's slots begin, and how many bytes they take.
+    first: *mut u8,
+    bytes: usize,
+    waiting_next: *mut u8,
+    waiting_end: *mut u8,
     pub(crate) span: *const Span,
+    /// Slots of this class that were given back since the last flush.
+    recycled: usize,
 }
 
-const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), start: null_mut(), span: null() };
+const NO_RUN: Run = Run {
+    next: null_mut(),
+    end: null_mut(),
+    first: null_mut(),
+    bytes: 0,
+    waiting_next: null_mut(),
+    waiting_end: null_mut(),
+    span: null(),
+    recycled: 0,
+};
+
+impl Run {
+    /// The free slots, by their addresses: what lies there is no object.
+    pub(crate) fn free(&self) -> impl Iterator<Item = Range<usize>> {
+        let ranges = [self.next.addr()..self.end.addr(), self.waiting_next.addr()..self.waiting_end.addr()];
+        ranges.into_iter().filter(|range| range.start != range.end)
+    }
+
+    /// Has the slots at hand, which are used up, be those that wait. False if none do.
+    fn fetch_waiting(&mut self) -> bool {
+        debug_assert!(self.next == self.end);
+        (self.next, self.end) = (self.waiting_next, self.waiting_end);
+        (self.waiting_next, self.waiting_end) = (null_mut(), null_mut());
+        self.next != self.end
+    }
+
+    /// Makes the slot at `slot`, of `size` bytes, one of those at hand. False if it does not join them, and others wait already.
+    #[inline]
+    fn put_back(&mut self, slot: *mut u8, size: usize) -> bool {
+        let end = slot.wrapping_add(size);
+        if end == self.next {
+            self.next = slot;
+        } else if self.next == self.end {
+            (self.next, self.end) = (slot, end);
+        } else if slot == self.end {
+            self.end = end;
+        } else if self.waiting_next == self.waiting_end {
+            (self.waiting_next, self.waiting_end) = (self.next, self.end);
+            (self.next, self.end) = (slot, end);
+        } else {
+            return false;
+        }
+        true
+    }
+}
 
 /// The runs of one thread. All-zero memory is an empty cache.
 pub(crate) struct Cache {
     runs: [Run; SPAN_CLASSES],
-    /// Slots, and their bytes, that were taken back since the last flush.
-    recycled: usize,
-    recycled_bytes: usize,
 }
 
 /// What a refill came to.
@@ -49,8 +104,8 @@ pub(crate) enum Refill {
 }
 
 impl Cache {
-    /// A slot of the span class, of `size` bytes, or `None` if the run is used up.
-    #[inline]
+    /// A slot of the span class, of `size` bytes, or `None` if those at hand are used up.
+    #[inline(always)]
     pub(crate) fn allocate(&mut self, span_class: usize, size: usize) -> Option<NonNull<u8>> {
         let run = &mut self.runs[span_class];
         if run.next == run.end {
@@ -59,17 +114,21 @@ impl Cache {
         let slot = run.next;
         run.next = slot.wrapping_add(size);
         poison::unpoison(slot, size);
-        NonNull::new(slot)
+        // SAFETY: a free slot lies within a span.
+        Some(unsafe { NonNull::new_unchecked(slot) })
     }
 
-    /// Takes back the slot that was taken last of its span class, of `size` bytes; if it is another, nothing happens.
+    /// Takes back a slot of the span class, of `size` bytes, in which there is no object any more, and which was taken from this cache since it was
+    /// last flushed. If there is no such span class, the span is in the cache no more, or too many other slots have been given back, nothing happens.
+    ///
+    /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
+    /// and was taken since the last flush is of a run that was bought with this span.
     #[inline]
     pub(crate) fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
-        let run = &mut self.runs[span_class];
-        if slot.wrapping_add(size) == run.next && slot >= run.start {
-            run.next = slot;
-            self.recycled += 1;
-            self.recycled_bytes += size;
+        let Some(run) = self.runs.get_mut(span_class) else { return };
+        let offset = slot.addr().wrapping_sub(run.first.addr());
+        if offset < run.bytes && run.put_back(run.first.wrapping_add(offset), size) {
+            run.recycled += 1;
             poison::poison(slot, size);
         }
     }
@@ -77,22 +136,31 @@ impl Cache {
     /// Finds the span class a run: in its span, in the central list (sweeping on the way), or in fresh pages.
     pub(crate) fn refill(&mut self, heap: &'static Heap, class: usize, kind: Kind, black: bool) -> Refill {
         let index = span_class(class, kind);
-        debug_assert!(self.runs[index].next == self.runs[index].end);
+        let run = &mut self.runs[index];
+        if run.fetch_waiting() {
+            return Refill::Ready(0);
+        }
         loop {
             // SAFETY: a cached span is in use.
-            if let Some(span) = unsafe { self.runs[index].span.as_ref() } {
-                if let Some(run) = span.next_free_run() {
-                    let bytes = run.len();
-                    self.runs[index] = acquire(heap, span, run, black);
+            if let Some(span) = unsafe { run.span.as_ref() } {
+                if let Some(free) = span.next_free_run() {
+                    let bytes = free.len();
+                    acquire(heap, span, free, black, run);
                     return Refill::Ready(bytes);
                 }
-                self.runs[index] = NO_RUN;
+                *run = Run { recycled: run.recycled, ..NO_RUN };
                 heap.central(index).give(span, false);
             }
             match next_span(heap, class, kind) {
                 Next::Span(span) => {
                     span.set_place(Place::Cached);
-                    self.runs[index].span = span;
+                    *run = Run {
+                        first: span.first_slot(),
+                        bytes: span.slots_bytes(),
+                        span,
+                        recycled: run.recycled,
+                        ..NO_RUN
+                    };
                 }
                 Next::Sweep(span) => return Refill::Sweep(span),
                 Next::NoMemory => return Refill::NoMemory,
@@ -105,52 +173,55 @@ impl Cache {
         self.runs.iter().enumerate().filter(|(_, run)| !run.span.is_null()).for_each(|(index, run)| f(index, run));
     }
 
-    /// Gives every span back, the unused tails of its runs free again.
+    /// Gives every span back, with the slots that were not used free again.
     pub(crate) fn flush(&mut self, heap: &'static Heap) {
-        heap.account.recycled(std::mem::take(&mut self.recycled_bytes), std::mem::take(&mut self.recycled));
         for (index, run) in self.runs.iter_mut().enumerate() {
+            let run = std::mem::replace(run, NO_RUN);
+            if run.recycled > 0 {
+                let size = size_class::SIZES[index / Kind::COUNT] as usize;
+                heap.account.recycled(run.recycled * size, run.recycled);
+            }
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
                 if weakened(Mutation::GiveBeforeTail) {
                     heap.central(index).give(span, true);
-                    release(heap, span, run);
-                    *run = NO_RUN;
+                    release(heap, span, &run);
                     continue;
                 }
-                release(heap, span, run);
-                *run = NO_RUN;
+                release(heap, span, &run);
                 heap.central(index).give(span, span.cursor() < span.slots_bytes());
             }
         }
     }
 }
 
-/// Buys `run` of `span`.
-fn acquire(heap: &Heap, span: &'static Span, run: std::ops::Range<usize>, black: bool) -> Run {
-    span.set_allocated(run.clone());
+/// Buys `free` of `span`, which is that of `run`.
+fn acquire(heap: &Heap, span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) {
+    span.set_allocated(free.clone());
     if black && !weakened(Mutation::AllocateWhite) {
-        span.set_marked(run.clone());
+        span.set_marked(free.clone());
     }
-    span.set_cursor(run.end);
-    heap.account.allocated(run.len(), run.len() / span.slot_size(), black);
-    let first = span.first_slot();
-    let start = first.wrapping_add(run.start);
-    Run { next: start, end: first.wrapping_add(run.end), start, span }
+    span.set_cursor(free.end);
+    heap.account.allocated(free.len(), free.len() / span.slot_size(), black);
+    run.next = run.first.wrapping_add(free.start);
+    run.end = run.first.wrapping_add(free.end);
 }
 
-/// Returns what is left of `run` to `span`.
+/// Returns what `run` has left of `span`.
 fn release(heap: &Heap, span: &'static Span, run: &Run) {
     let first = span.first_slot().addr();
-    let tail = run.next.addr().wrapping_sub(first)..run.end.addr().wrapping_sub(first);
-    if run.next.is_null() || tail.is_empty() {
-        return;
+    for free in run.free() {
+        if free.start == run.waiting_next.addr() && weakened(Mutation::WaitingSlotsAreKept) {
+            continue;
+        }
+        let free = free.start - first..free.end - first;
+        span.clear_allocated(free.clone());
+        if !weakened(Mutation::TailStaysMarked) {
+            span.clear_marked(free.clone());
+        }
+        span.set_cursor(span.cursor().min(free.start));
+        heap.account.returned(free.len(), free.len() / span.slot_size());
     }
-    span.clear_allocated(tail.clone());
-    if !weakened(Mutation::TailStaysMarked) {
-        span.clear_marked(tail.clone());
-    }
-    span.set_cursor(tail.start);
-    heap.account.returned(tail.len(), tail.len() / span.slot_size());
 }
 
 enum Next {
@@ -200,4 +271,152 @@ fn fresh_span(heap: &'static Heap, class: usize, kind: Kind, cycle: u32) -> Opti
     span.format(class, kind, span.start().addr(), size, slots_of(class), cycle);
     poison::poison_pages(span);
     Some(span)
+}
+
+#[cfg(all(test, not(graphgc_loom)))]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind { scan: false, drop: DropKind::None, finalize: false };
+    const CLASS: usize = 4;
+    const INDEX: usize = span_class(CLASS, KIND);
+    const SIZE: usize = size_class::SIZES[CLASS] as usize;
+
+    /// A cache of a heap of its own, and slots taken from it.
+    struct Fixture {
+        heap: &'static Heap,
+        cache: Box<Cache>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Fixture { heap: Box::leak(Box::new(Heap::new())), cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES] }) }
+        }
+
+        /// Takes a slot as a birth does, and says whether that took the slow path.
+        fn take(&mut self) -> (*mut u8, bool) {
+            if let Some(slot) = self.cache.allocate(INDEX, SIZE) {
+                return (slot.as_ptr(), false);
+            }
+            assert!(matches!(self.cache.refill(self.heap, CLASS, KIND, false), Refill::Ready(_)));
+            (self.cache.allocate(INDEX, SIZE).unwrap().as_ptr(), true)
+        }
+
+        fn take_many<const N: usize>(&mut self) -> [*mut u8; N] {
+            std::array::from_fn(|_| self.take().0)
+        }
+
+        fn recycle(&mut self, slot: *mut u8) {
+            self.cache.recycle(INDEX, slot, SIZE);
+        }
+
+        fn run(&self) -> &Run {
+            &self.cache.runs[INDEX]
+        }
+
+        fn span(&self) -> &'static Span {
+            // SAFETY: the span is cached, and its heap leaked.
+            unsafe { &*self.run().span }
+        }
+
+        fn free_slots(&self) -> usize {
+            self.run().free().map(|range| range.len() / SIZE).sum()
+        }
+    }
+
+    #[test]
+    fn the_last_slot_is_taken_again() {
+        let mut it = Fixture::new();
+        let [a, b] = it.take_many();
+        it.recycle(b);
+        it.recycle(a);
+        assert_eq!(it.run().free().count(), 1);
+        assert_eq!(it.take_many(), [a, b]);
+    }
+
+    #[test]
+    fn a_loop_goes_to_and_fro_between_two_slots() {
+        let mut it = Fixture::new();
+        let [a, b] = it.take_many();
+        it.recycle(a);
+        let (mut held, mut next) = (b, a);
+        for _ in 0..1000 {
+            assert_eq!(it.take(), (next, false));
+            it.recycle(held);
+            std::mem::swap(&mut held, &mut next);
+        }
+        assert_eq!(it.run().recycled, 1001);
+    }
+
+    #[test]
+    fn neighbours_join_and_a_third_range_is_refused() {
+        let mut it = Fixture::new();
+        let slots: [_; 8] = it.take_many();
+        let rest = it.free_slots();
+        it.recycle(slots[2]);
+        it.recycle(slots[3]);
+        it.recycle(slots[1]);
+        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3));
+        it.recycle(slots[5]);
+        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3), "there is no place for a third range");
+        assert_eq!(it.take_many(), [slots[1], slots[2], slots[3]]);
+        let (next, slowly) = it.take();
+        assert!(slowly && next == slots[7].wrapping_add(SIZE), "those that waited come before others");
+        assert_eq!(it.free_slots(), rest - 1);
+    }
+
+    #[test]
+    fn slots_of_earlier_runs_and_the_last_of_a_run_go_back() {
+        let mut it = Fixture::new();
+        let (first, _) = it.take();
+        while it.free_slots() > 0 {
+            it.take();
+        }
+        it.recycle(first);
+        assert_eq!(it.take(), (first, false));
+        // The next span: what lies in the one before is no business of this cache's.
+        let (other, slowly) = it.take();
+        assert!(slowly);
+        let before = it.free_slots();
+        it.recycle(first);
+        assert_eq!(it.free_slots(), before);
+        it.recycle(other);
+        assert_eq!(it.free_slots(), before + 1);
+        it.cache.recycle(usize::MAX, other, SIZE);
+    }
+
+    #[test]
+    fn a_flush_returns_both_ranges() {
+        let mut it = Fixture::new();
+        let slots: [_; 6] = it.take_many();
+        it.recycle(slots[1]);
+        it.recycle(slots[2]);
+        let (taken, _) = it.take();
+        assert_eq!((taken, it.run().free().count()), (slots[1], 2));
+        let span = it.span();
+        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_allocated(slot))));
+        it.cache.flush(it.heap);
+        let used = [0, 1, 3, 4, 5].map(|index| slots[index]);
+        let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
+        assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(used));
+        assert_eq!(it.heap.account.used_objects(), 5);
+        assert_eq!((it.heap.account.total_objects(), it.heap.account.freed_objects()), (7, 2));
+        assert!(span.place() == Place::Central && it.run().span.is_null());
+        // What comes first is free now is found first.
+        assert_eq!(it.take_many(), [slots[2], slots[5].wrapping_add(SIZE)]);
+    }
+
+    #[test]
+    fn what_was_bought_black_goes_back_white() {
+        let mut it = Fixture::new();
+        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(_)));
+        let slots: [_; 3] = it.take_many();
+        it.recycle(slots[0]);
+        let span = it.span();
+        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_marked(slot))));
+        it.cache.flush(it.heap);
+        let marked =
+            (0..span.slots()).map(|index| span.first_slot().addr() + index * SIZE).filter(|it| span.is_marked(*it));
+        assert!(marked.eq([slots[1].addr(), slots[2].addr()]));
+    }
 }

@@ -81,3 +81,27 @@ fn a_span_goes_from_cache_to_cache() {
         assert_live(&[(&kept, [2; 12]), (&first, [1; 12]), (&second, [2; 12]), (&third, [3; 12])]);
     });
 }
+
+/// A slot that is used again beside S1 and S2, with the others waiting behind it: every object has a slot of its own and keeps it, and what was not
+/// used is free.
+///
+/// Breaks if the slots that wait are not returned when the cache is flushed: slots without an object live.
+#[test]
+fn slots_wait_beside_a_cycle() {
+    verify(2, &[Mutation::WaitingSlotsAreKept], || {
+        let user = mutator(|| {
+            let first = Gc::<Plain>::new([1; 12]);
+            let second = Gc::<Plain>::new([2; 12]);
+            let dropped = first.as_counted();
+            drop(first);
+            (dropped, second, Gc::<Plain>::new([3; 12]))
+        });
+        cycle();
+        let (dropped, second, third) = user.join().unwrap();
+        // The slot may be the third's now, or free; or the object waits for the next cycle.
+        let waits = dropped != third.as_counted() && is_allocated(dropped);
+        assert_eq!(HEAP.account.used_objects(), 2 + usize::from(waits), "a slot without an object");
+        cycle();
+        assert_live(&[(&second, [2; 12]), (&third, [3; 12])]);
+    });
+}

@@ -106,7 +106,8 @@ fn given_up_beside_a_clone() {
                 MEETING.fetch_add(1, Ordering::Relaxed);
                 let mut candidates = Candidates::new();
                 candidates.push(leaf);
-                // Fills the buffer, which is filtered then.
+                // Fills the buffer, which is filtered when one more comes.
+                candidates.push(object(&owner));
                 candidates.push(object(&owner));
                 candidates.flush();
                 let reading = mutator(move || Gc::clone(&reader.read().0));

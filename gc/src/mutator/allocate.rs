@@ -5,6 +5,10 @@
 //! is then shaded), then the value, then the claims, and only at the end is the object counted and logged.
 //! Until then nobody knows of it: the marker never sees it, and S2 waits for the pin.
 //!
+//! Most objects are born on a short path that is compiled into the caller: the thread's record is known and up to date, there is a slot at hand and
+//! room for the entry. Whatever is missing there is seen to off that path (`allocate_slowly`), which gives nothing back to it and gets the value from a place of its
+//! own: so the value goes from the caller's registers into the slot.
+//!
 //! A slice is born in the same way (`slices`); the size of its slot is computed at run time.
 //!
 //! An object may also be born for a pinned scope (`Guard::alloc`): with count 0, not logged, kept by the user's pin alone.
@@ -30,15 +34,17 @@ use crate::{
     trace::{
         Trace, Tracer,
         tracer::{Claim, Pass, SLICE, StepCount},
-        type_info::{Describe, encode, facts, object_size},
+        type_info::{Describe, encode, encode_distance, facts, object_size},
     },
 };
-use std::ptr::NonNull;
+use std::{mem::ManuallyDrop, ptr::NonNull};
 
 /// Larger values are moved outside any operation.
 const LARGEST_MOVE: usize = 4096;
 /// The largest alignment that an object may ask for: its header must lie in the first 64 MiB of its mapping.
 const LARGEST_ALIGNMENT: usize = 16 << 20;
+/// The walk over a value of no more steps is compiled into the caller of `Gc::new`.
+const INLINE_STEPS: usize = 4;
 
 /// What keeps an object when it is born.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,58 +55,125 @@ pub(crate) enum Birth {
     Pinned,
 }
 
-/// Allocates `value`; gives it back if the OS refuses memory.
-#[inline]
-pub(crate) fn allocate<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
+/// Allocates `value` on the short path and gives `born` the object; if anything is missing calls `slowly`, which is to call [`allocate_slowly`] out of line,
+/// with the operation that has been entered, if any, and the value.
+#[inline(always)]
+pub(crate) fn allocate<T: Trace, R>(
+    value: T,
+    birth: Birth,
+    born: impl FnOnce(Object) -> R,
+    slowly: impl FnOnce(Option<Operation>, &mut Option<T>) -> R,
+) -> R {
     const { assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "graphgc: alignment above 16 MiB") };
+    // If anything panicked on the short path the value would be leaked. As it is, nothing on it needs the value's address.
+    let value = ManuallyDrop::new(value);
+    let mut entered = None;
+    if const { !Describe::<T>::KIND.finalize }
+        && fits_one_slice(&*value)
+        && let Some(code) = encode_distance(Describe::<T>::INFO)
+        && let Some(mut operation) = Operation::enter_at_once()
+    {
+        let local = operation.local_mut();
+        if (birth == Birth::Pinned || local.candidates.has_room())
+            && let Some(slot) = local.cache.allocate(Describe::<T>::SPAN_CLASS, Describe::<T>::SLOT_BYTES as usize)
+        {
+            let value = ManuallyDrop::into_inner(value);
+            // SAFETY: the slot is free, ours, and of the class for this layout. The type has no owner.
+            let object = unsafe { fill_with(slot, code, value, birth, None, &operation) };
+            drop(operation);
+            return born(object);
+        }
+        entered = Some(operation);
+    }
+    slowly(entered, &mut Some(ManuallyDrop::into_inner(value)))
+}
+
+/// Allocates the value, in a slice of the operation `entered` or others; gives it back if the OS refuses memory.
+pub(crate) fn allocate_slowly<T: Trace>(
+    entered: Option<Operation>,
+    value: &mut Option<T>,
+    birth: Birth,
+) -> Result<Object, T> {
+    let value = value.take().expect("the value is moved once");
     if const { Describe::<T>::KIND.finalize && Describe::<T>::OWNER.is_none() } {
         collector::ensure_finalizer_started();
     }
-    if fits_one_slice(&value) { allocate_at_once(value, birth) } else { allocate_in_slices(value, birth) }
+    if fits_one_slice(&value) { allocate_at_once(entered, value, birth) } else { allocate_in_slices(value, birth) }
 }
 
 /// Whether moving the value and claiming its handles is short enough for one operation.
-#[inline]
+#[inline(always)]
 fn fits_one_slice<T: Trace>(value: &T) -> bool {
-    if Describe::<T>::CLASS == 0 || size_of::<T>() > LARGEST_MOVE {
+    if const { Describe::<T>::CLASS == 0 || size_of::<T>() > LARGEST_MOVE } {
         return false;
     }
-    if facts::<T>().steps <= SLICE {
-        return true;
-    }
+    let few = const { facts::<T>().steps <= SLICE };
+    few || has_few_handles(value)
+}
+
+#[inline]
+fn has_few_handles<T: Trace>(value: &T) -> bool {
     let mut count = StepCount::default();
     value.trace(&mut Tracer::new(Pass::Visit(&mut count)));
     count.steps <= SLICE
 }
 
-#[inline]
-fn allocate_at_once<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
-    let class = const { span_class(Describe::<T>::CLASS, Describe::<T>::KIND) };
-    let code = encode(Describe::<T>::INFO);
-    let owner = owner::<T>();
-    let Ok(Slot { operation, address, owed }) = find_slot(class, Describe::<T>::CLASS, Describe::<T>::KIND) else {
+fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth) -> Result<Object, T> {
+    let (code, owner) = (encode(Describe::<T>::INFO), owner::<T>());
+    let Ok(Slot { operation, address, owed }) =
+        find_slot(entered, Describe::<T>::SPAN_CLASS, Describe::<T>::CLASS, Describe::<T>::KIND)
+    else {
         return Err(value);
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
-    let object = unsafe { fill(address, roots_at(birth), code) };
-    // SAFETY: as above.
-    let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
-    // SAFETY: as above.
-    unsafe { payload.write(value) };
-    // SAFETY: as above.
-    unsafe { write_owner(payload, owner) };
-    if facts::<T>().scan {
-        // SAFETY: just written; nobody else knows of it.
-        unsafe { payload.as_ref() }.trace(&mut Tracer::new(Pass::Claim(&operation)));
-    }
-    if birth == Birth::Counted {
-        operation.born(object);
-    }
+    let object = unsafe { fill_with(address, code, value, birth, owner, &operation) };
     drop(operation);
     if owed > 0 {
         collector::after_allocation(owed);
     }
     Ok(object)
+}
+
+/// Makes `value` an object in `slot`, all in the operation.
+///
+/// # Safety
+/// `slot` is a free slot of the caller's, of the class for a `T`.
+#[inline(always)]
+unsafe fn fill_with<T: Trace>(
+    slot: NonNull<u8>,
+    code: u32,
+    value: T,
+    birth: Birth,
+    owner: Option<u64>,
+    operation: &Operation,
+) -> Object {
+    // SAFETY: by contract.
+    let object = unsafe { fill(slot, roots_at(birth), code) };
+    // SAFETY: by contract.
+    let payload = unsafe { object.payload(align_of::<T>()).cast::<T>() };
+    // SAFETY: by contract.
+    unsafe { payload.write(value) };
+    // SAFETY: by contract.
+    unsafe { write_owner(payload, owner) };
+    if const { facts::<T>().scan } {
+        // SAFETY: just written; nobody else knows of it.
+        let value = unsafe { payload.as_ref() };
+        if const { facts::<T>().steps <= INLINE_STEPS } {
+            value.trace(&mut Tracer::new(Pass::Claim(operation)));
+        } else {
+            claim(value, operation);
+        }
+    }
+    if birth == Birth::Counted {
+        operation.born(object);
+    }
+    object
+}
+
+/// Claims the handles of a value that may have many.
+#[inline(never)]
+fn claim<T: Trace>(value: &T, operation: &Operation) {
+    value.trace(&mut Tracer::new(Pass::Claim(operation)));
 }
 
 #[inline]
@@ -138,9 +211,8 @@ struct Slot {
 }
 
 /// Finds a slot of the span class, which is that of size class `class` and `kind`.
-#[inline]
-fn find_slot(span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
-    let mut operation = Operation::try_enter()?;
+fn find_slot(entered: Option<Operation>, span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
+    let mut operation = entered.map_or_else(Operation::try_enter, Ok)?;
     match operation.local_mut().cache.allocate(span_class, size_class::SIZES[class] as usize) {
         Some(address) => Ok(Slot { operation, address, owed: 0 }),
         None => refill(operation, span_class, class, kind),
@@ -184,7 +256,7 @@ fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32)
     if class == 0 {
         return allocate_large(size, align, kind, code);
     }
-    let slot = find_slot(span_class(class, kind), class, kind)?;
+    let slot = find_slot(None, span_class(class, kind), class, kind)?;
     // SAFETY: the slot is free, ours, and has room for a header.
     let object = unsafe { fill(slot.address, RootWord::new(0), code) };
     drop(slot.operation);

@@ -77,11 +77,16 @@ fn light_barrier() {
     if weakened(Mutation::EnterWithoutBarrier) {
         return;
     }
-    if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
+    if !ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+        strong_barrier();
     }
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cold]
+#[inline]
+fn strong_barrier() {
+    fence(Ordering::SeqCst);
 }
 
 fn heavy_barrier() {
@@ -179,9 +184,12 @@ impl Gate {
     /// Enters an operation if that takes no waiting and no update, and the thread is in none.
     #[inline]
     pub(crate) fn try_enter(&self, world: &World) -> Option<Phase> {
-        if self.active.load(Ordering::Relaxed) {
-            return None;
-        }
+        if self.active.load(Ordering::Relaxed) { None } else { self.enter_at_once(world) }
+    }
+
+    /// The same for a thread that is known to be in no operation.
+    #[inline]
+    pub(crate) fn enter_at_once(&self, world: &World) -> Option<Phase> {
         let phase = self.knock(world);
         if phase.0 == self.seen.load(Ordering::Acquire) {
             return Some(phase);

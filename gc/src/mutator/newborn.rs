@@ -8,13 +8,13 @@
 //! atomic read-modify-write for a node, and leaves one entry.
 //!
 //! An entry in the thread's own buffer also says that the object was born in the phase that goes on: the buffer is handed over at S1 and
-//! S2. So while marking the object is black, nobody holds it grey, and the slot is of a run that the cache has bought in this phase. If the
-//! handle was *dropped*, nothing leads to the object any more. Unless its value needs dropping its slot is free at once, if it is the last that was taken from
-//! its run: what a program makes for a moment costs no memory and no collection.
+//! S2. So while marking the object is black, nobody holds it grey, and the slot was taken from the cache in this phase. If the
+//! handle was *dropped*, nothing leads to the object any more. Unless its value needs dropping its slot goes back to the cache, if that has not done with the
+//! span (`heap::cache`): what a program makes for a moment costs no memory and no collection.
 
-use super::{Operation, candidates::Candidates};
+use super::{Operation, candidates::Candidates, record::Local};
 use crate::{
-    heap::{header::Object, kind::DropKind},
+    heap::header::Object,
     sync::{Mutation, weakened},
     trace::type_info::TypeInfo,
 };
@@ -32,8 +32,33 @@ pub(super) fn end(candidates: &mut Candidates, object: Object) -> bool {
 }
 
 /// Drops the only handle to `object`, which the caller owns; false, with nothing done, if that takes an atomic count.
+///
+/// Calls nothing on its way, so that it needs no stack.
 #[inline(never)]
 pub(crate) fn drop_handle(object: Object) -> bool {
+    let Some(mut operation) = Operation::enter_now() else { return false };
+    let Local { cache, candidates, .. } = operation.local_mut();
+    // SAFETY: the handle keeps the object alive.
+    let roots = unsafe { object.roots() };
+    if !roots.is_newborn() {
+        return false;
+    }
+    // SAFETY: as above.
+    let Some((span_class, bytes)) = (unsafe { TypeInfo::known_slot_to_reuse(object) }) else {
+        drop(operation);
+        return drop_slowly(object);
+    };
+    if !candidates.take_back_inline(object) && !weakened(Mutation::EndedWithoutEntry) {
+        return false;
+    }
+    roots.end_newborn();
+    cache.recycle(span_class, object.as_ptr().cast(), bytes);
+    true
+}
+
+/// The same for an object whose type says less about its slot.
+#[inline(never)]
+fn drop_slowly(object: Object) -> bool {
     let Some(mut operation) = Operation::enter_now() else { return false };
     let local = operation.local_mut();
     if !end(&mut local.candidates, object) {
@@ -41,9 +66,8 @@ pub(crate) fn drop_handle(object: Object) -> bool {
     }
     // SAFETY: the object was alive until now, and nothing is freed during an operation.
     let info = unsafe { TypeInfo::of(object) };
-    if info.kind.drop == DropKind::None {
-        // SAFETY: as above; its header says so.
-        let (span_class, bytes) = unsafe { info.slot_of(object) };
+    // SAFETY: as above; its header says so.
+    if let Some((span_class, bytes)) = unsafe { info.slot_to_reuse(object) } {
         local.cache.recycle(span_class, object.as_ptr().cast(), bytes);
     }
     true

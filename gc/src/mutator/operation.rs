@@ -104,6 +104,15 @@ impl Operation {
         Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
     }
 
+    /// Enters an operation if that takes no waiting, for a caller that is in no other: code of users, which no operation runs, has called it.
+    #[inline(always)]
+    pub(crate) fn enter_at_once() -> Option<Operation> {
+        // SAFETY: records are never freed.
+        let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? };
+        let phase = record.enter_at_once()?;
+        Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
+    }
+
     #[inline]
     fn enter_with(record: &'static Record, record_is: RecordIs) -> Operation {
         let phase = record.enter();

@@ -135,6 +135,12 @@ impl Record {
         self.gated.gate.try_enter(&WORLD)
     }
 
+    /// The same for a thread that is known to be in none.
+    #[inline]
+    pub(crate) fn enter_at_once(&self) -> Option<Phase> {
+        self.gated.gate.enter_at_once(&WORLD)
+    }
+
     /// Leaves it.
     #[inline]
     pub(crate) fn leave(&self) {

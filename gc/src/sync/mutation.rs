@@ -174,6 +174,8 @@ mutations! {
     UpdateKeepsCache,
     /// The unused tail of a run stays marked.
     TailStaysMarked,
+    /// The slots that wait behind one that was given back are not returned.
+    WaitingSlotsAreKept,
     /// A cache gives its span back before it has returned the unused tail of its run.
     GiveBeforeTail,
     /// A span that waits for its sweep is taken for a swept one.

@@ -8,7 +8,7 @@
 use super::{
     Trace, Tracer,
     tracer::Pass,
-    type_info::{Describe, SlotShape, TypeInfo},
+    type_info::{Describe, SlotShape, SlotToReuse, TypeInfo},
 };
 use crate::collector::mark::Marker;
 use crate::heap::{
@@ -33,6 +33,7 @@ impl<T: Trace, U: ?Sized> DescribeSlice<T, U> {
         drop_swept: drop_slice::<T>,
         finalize: |_| (),
         slot: SlotShape::BySpan,
+        reuse: SlotToReuse::UNKNOWN,
         align: align_of::<T>(),
         kind: Self::KIND,
         owner: None,

@@ -130,6 +130,15 @@ impl<'a> Tracer<'a> {
         match &mut self.pass {
             Pass::Mark(marker) => marker.handle(object, facts),
             Pass::Claim(operation) => operation.claim_for_newborn(object),
+            _ => self.handle_in_other_pass(object),
+        }
+    }
+
+    /// Kept out of line, so that a walk over a few handles is short enough to become part of a birth.
+    #[inline(never)]
+    fn handle_in_other_pass(&mut self, object: Object) {
+        match &mut self.pass {
+            Pass::Mark(_) | Pass::Claim(_) => unreachable!("a pass of `handle`"),
             Pass::ClaimInSlices(claim) => claim.handle(object),
             Pass::Release(release) => release.handle(object),
             Pass::Visit(visitor) => visitor.handle(object),
@@ -146,6 +155,15 @@ impl<'a> Tracer<'a> {
                     operation.claim_for_newborn(object);
                 }
             }
+            _ => self.edge_cell_in_other_pass(cell),
+        }
+    }
+
+    /// As `handle_in_other_pass`.
+    #[inline(never)]
+    fn edge_cell_in_other_pass(&mut self, cell: &EdgeWord) {
+        match &mut self.pass {
+            Pass::Mark(_) | Pass::Claim(_) => unreachable!("a pass of `edge_cell`"),
             Pass::ClaimInSlices(claim) => claim.edge_cell(cell),
             Pass::Release(release) => release.edge_cell(cell),
             Pass::Visit(visitor) => visitor.edge_cell(cell),

@@ -1,7 +1,7 @@
 //! The constant that describes an object's type, and the 32-bit code by which a header names it.
 //!
 //! A header has four bytes for the type. Descriptors are constants of the program's image, so the distance from an anchor
-//! in the same image, in units of eight bytes, names almost every one of them: no table, no registration, one addition to decode. A
+//! in the same image names almost every one of them: no table, no registration, one addition to decode. A
 //! descriptor that lies further away (a type from a dynamically loaded library) gets a row in a table.
 //!
 //! The size of a slot is part of the description, but for slices (see `trace::slices`): there the span knows.
@@ -11,7 +11,7 @@ use crate::collector::mark::Marker;
 use crate::heap::{
     central::span_class,
     header::{Object, payload_offset},
-    kind::Kind,
+    kind::{DropKind, Kind},
     size_class,
     span::Span,
 };
@@ -27,6 +27,8 @@ pub(crate) struct TypeInfo {
     /// Runs the finalizer.
     pub(super) finalize: unsafe fn(Object),
     pub(super) slot: SlotShape,
+    /// See `SlotToReuse`.
+    pub(super) reuse: SlotToReuse,
     /// The payload's.
     pub(super) align: usize,
     pub(crate) kind: Kind,
@@ -45,6 +47,20 @@ pub(crate) enum SlotShape {
     Constant { class: usize, bytes: u32 },
     /// Each object has a slot for its own length.
     BySpan,
+}
+
+/// Where the slot of an object goes when nothing leads to the object any more and its value needs no dropping: all that is looked at then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SlotToReuse {
+    /// None that there is if the value needs dropping.
+    span_class: u32,
+    /// 0 if that takes a closer look.
+    bytes: u32,
+}
+
+impl SlotToReuse {
+    pub(super) const UNKNOWN: SlotToReuse = SlotToReuse { span_class: 0, bytes: 0 };
+    const NEVER: SlotToReuse = SlotToReuse { span_class: u32::MAX, bytes: 1 };
 }
 
 /// Bytes of header and payload together.
@@ -145,6 +161,7 @@ impl<T: Trace> Describe<T> {
     };
     pub(crate) const LAYOUT: Layout = layout_with::<T>(Self::OWNER);
     pub(crate) const CLASS: usize = class_for(Self::LAYOUT);
+    pub(crate) const SPAN_CLASS: usize = span_class(Self::CLASS, Self::KIND);
     pub(crate) const SLOT_BYTES: u32 = slot_bytes(Self::LAYOUT);
     pub(crate) const INFO: &'static TypeInfo = match Self::FINALIZER {
         Finalizer::None => Self::DONE,
@@ -160,6 +177,10 @@ impl<T: Trace> Describe<T> {
             drop_swept: drop_erased::<T>,
             finalize: finalize_erased::<T>,
             slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
+            reuse: match Self::KIND.drop {
+                DropKind::None => SlotToReuse { span_class: Self::SPAN_CLASS as u32, bytes: Self::SLOT_BYTES },
+                DropKind::Frees | DropKind::User => SlotToReuse::NEVER,
+            },
             align: align_of::<T>(),
             kind: Self::KIND,
             owner: match Self::OWNER {
@@ -238,21 +259,33 @@ impl TypeInfo {
         unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
     }
 
-    /// The span class and the size of the object's slot.
+    /// The span class and the size of the object's slot, if that can be used again without the value being dropped. The span class is none that there is if
+    /// it cannot; `None` if that takes a closer look.
+    ///
+    /// # Safety
+    /// As for `of`.
+    #[inline(always)]
+    pub(crate) unsafe fn known_slot_to_reuse(object: Object) -> Option<(usize, usize)> {
+        // SAFETY: by contract.
+        let code = unsafe { object.code() };
+        if code & IN_TABLE != 0 {
+            return None;
+        }
+        let SlotToReuse { span_class, bytes } = decode_distance(code).reuse;
+        (bytes > 0).then_some((span_class as usize, bytes as usize))
+    }
+
+    /// The same with a closer look.
     ///
     /// # Safety
     /// The object is allocated and of this type.
-    #[inline]
-    pub(crate) unsafe fn slot_of(&self, object: Object) -> (usize, usize) {
-        let (class, bytes) = match self.slot {
-            SlotShape::Constant { class, bytes } => (class, bytes as usize),
-            SlotShape::BySpan => {
-                // SAFETY: by contract.
-                let span = unsafe { Span::of(object) };
-                (span.class(), span.object_bytes())
-            }
-        };
-        (span_class(class, self.kind), bytes)
+    pub(crate) unsafe fn slot_to_reuse(&self, object: Object) -> Option<(usize, usize)> {
+        if self.kind.drop != DropKind::None {
+            return None;
+        }
+        // SAFETY: by contract.
+        let span = unsafe { Span::of(object) };
+        Some((span_class(span.class(), self.kind), span.object_bytes()))
     }
 
     /// Where the object's payload begins.
@@ -319,39 +352,47 @@ impl TypeInfo {
     }
 }
 
-/// Codes with this bit are rows of the table; the others are signed distances.
-const IN_TABLE: u32 = 1 << 31;
+/// Codes with this bit are rows of the table, in the bits above `ROW`; the others are signed distances in bytes, whose lowest bits are 0.
+const IN_TABLE: u32 = 1;
+const ROW: u32 = UNIT.trailing_zeros();
 const UNIT: usize = align_of::<TypeInfo>();
 
 #[repr(C, align(8))]
 struct Anchor(u64);
 /// Descriptors near this are named by their distance from it.
 static ANCHOR: Anchor = Anchor(0);
+const _: () = assert!(align_of::<Anchor>() == UNIT && IN_TABLE < UNIT as u32);
 
 /// The code of a descriptor.
 #[inline]
 pub(crate) fn encode(info: &'static TypeInfo) -> u32 {
+    encode_distance(info).unwrap_or_else(|| far::register(info))
+}
+
+/// The same for a descriptor that is not too far away.
+#[inline(always)]
+pub(crate) fn encode_distance(info: &'static TypeInfo) -> Option<u32> {
     let distance = (std::ptr::from_ref(info).expose_provenance() as isize)
-        .wrapping_sub(std::ptr::from_ref(&ANCHOR).addr() as isize)
-        / UNIT as isize;
-    if (-(1 << 30)..1 << 30).contains(&distance) { distance as u32 & !IN_TABLE } else { far::register(info) }
+        .wrapping_sub(std::ptr::from_ref(&ANCHOR).addr() as isize);
+    let code = distance as i32;
+    (code as isize == distance).then_some(code as u32)
 }
 
 #[inline]
 fn decode(code: u32) -> &'static TypeInfo {
-    if code & IN_TABLE != 0 {
-        return far::get(code & !IN_TABLE);
-    }
-    // The distance has 31 bits: move its sign up.
-    let distance = ((code << 1) as i32 >> 1) as isize * UNIT as isize;
-    let address = (std::ptr::from_ref(&ANCHOR).addr() as isize).wrapping_add(distance) as usize;
+    if code & IN_TABLE != 0 { far::get(code >> ROW) } else { decode_distance(code) }
+}
+
+#[inline(always)]
+fn decode_distance(code: u32) -> &'static TypeInfo {
+    let address = (std::ptr::from_ref(&ANCHOR).addr() as isize).wrapping_add(code as i32 as isize) as usize;
     // SAFETY: `encode` exposed the descriptor that lies at this address; descriptors are constants and live for ever.
     unsafe { &*std::ptr::with_exposed_provenance(address) }
 }
 
 /// Descriptors too far from the anchor.
 mod far {
-    use super::{IN_TABLE, TypeInfo};
+    use super::{IN_TABLE, ROW, TypeInfo};
     use std::sync::{
         Mutex,
         atomic::{AtomicPtr, Ordering},
@@ -375,7 +416,7 @@ mod far {
             *used += 1;
             *used - 1
         });
-        row as u32 | IN_TABLE
+        (row as u32) << ROW | IN_TABLE
     }
 
     #[cold]

@@ -71,7 +71,7 @@ unsafe fn allocate_slice_at_once<T: Trace>(
     move_in: impl FnOnce(NonNull<T>),
 ) -> Result<Object, OutOfMemory> {
     let kind = DescribeSlice::<T, [T]>::KIND;
-    let Slot { operation, address, owed } = find_slot(span_class(slot.class, kind), slot.class, kind)?;
+    let Slot { operation, address, owed } = find_slot(None, span_class(slot.class, kind), slot.class, kind)?;
     // SAFETY: the slot is free, ours, and large enough.
     let object = unsafe { fill(address, RootWord::newborn(), code) };
     // SAFETY: as above; the rest by contract.

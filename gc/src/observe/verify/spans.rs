@@ -94,7 +94,8 @@ fn holders(survey: &Survey, still: &Stillness, findings: &mut Findings) -> OsVec
         unsafe { record.local() }.cache.for_each_run(|index, run| {
             holders.push(Holder { span: run.span, place: Place::Cached, span_class: Some(index), full: false });
             // SAFETY: a cached span is in use.
-            check_run(unsafe { &*run.span }, run.next.addr(), run.end.addr(), findings);
+            let span = unsafe { &*run.span };
+            run.free().for_each(|free| check_free(span, free.start, free.end, findings));
         });
     }
     still.for_each_dropping_span(|span| {
@@ -105,12 +106,12 @@ fn holders(survey: &Survey, still: &Stillness, findings: &mut Findings) -> OsVec
     holders
 }
 
-/// A thread's run lies within its span, its slots are taken, and it ends where the search for the next one begins.
-fn check_run(span: &Span, next: usize, end: usize, findings: &mut Findings) {
+/// Free slots that a thread has bought lie within its span, are taken, and end no later than where the search for more begins.
+fn check_free(span: &Span, next: usize, end: usize, findings: &mut Findings) {
     let first = span.first_slot().addr();
     let lies_within = first <= next && next <= end && end <= first + span.slots_bytes();
     let fits = lies_within
-        && end - first == span.cursor()
+        && end - first <= span.cursor()
         && (next - first).is_multiple_of(span.slot_size())
         && (next..end).step_by(span.slot_size()).all(|slot| span.is_allocated(slot));
     if !fits {

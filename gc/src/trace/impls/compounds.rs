@@ -57,7 +57,7 @@ macro_rules! enums {
 
             sized!();
 
-            #[inline]
+            #[inline(always)]
             #[allow(unreachable_patterns)]
             fn trace(&self, tracer: &mut Tracer<'_>) {
                 match self {
@@ -121,7 +121,7 @@ unsafe impl<T: Trace> Trace for [T] {
         Some(SlotFacts::of_slice::<T>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         if const { scans::<T>() } {
             for element in self {
@@ -152,7 +152,7 @@ unsafe impl<T: Trace, const N: usize> Trace for [T; N] {
 
     sized!();
 
-    #[inline]
+    #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'_>) {
         self.as_slice().trace(tracer);
     }
