@@ -98,7 +98,11 @@ pub(crate) fn allocate_slowly<T: Trace>(
     if const { Describe::<T>::KIND.finalize && Describe::<T>::OWNER.is_none() } {
         collector::ensure_finalizer_started();
     }
-    if fits_one_slice(&value) { allocate_at_once(entered, value, birth) } else { allocate_in_slices(value, birth) }
+    if fits_one_slice(&value) {
+        return allocate_at_once(entered, value, birth);
+    }
+    drop(entered);
+    allocate_in_slices(value, birth)
 }
 
 /// Whether moving the value and claiming its handles is short enough for one operation.
