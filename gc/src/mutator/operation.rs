@@ -82,6 +82,15 @@ impl Operation {
     /// Ends the process if the OS refuses memory for the thread's record and refused it for the spare one, too.
     #[inline]
     pub(crate) fn enter() -> Operation {
+        match Operation::enter_at_once() {
+            Some(operation) => operation,
+            None => Operation::enter_slowly(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_slowly() -> Operation {
         Operation::try_enter().unwrap_or_else(|OutOfMemory| handle_alloc_error(Layout::new::<Record>()))
     }
 
@@ -99,7 +108,12 @@ impl Operation {
     #[inline]
     pub(crate) fn enter_now() -> Option<Operation> {
         // SAFETY: records are never freed.
-        let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? };
+        Operation::enter_now_with(unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? })
+    }
+
+    /// The same with the thread's own record.
+    #[inline]
+    fn enter_now_with(record: &'static Record) -> Option<Operation> {
         let phase = record.try_enter()?;
         Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
     }
@@ -250,18 +264,16 @@ pub(crate) fn count_clone_now(object: Object) -> bool {
 pub(crate) fn end_deferred(object: Object) -> bool {
     // SAFETY: records are never freed.
     let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() };
-    record.is_some_and(|record| record.deferred.may_have(object)) && cancel_note(object)
+    record.is_some_and(|record| record.deferred.may_have(object) && cancel_note(record, object))
 }
 
 /// Only in an operation is the table ours: it may be emptied in this very moment.
 #[inline(never)]
-fn cancel_note(object: Object) -> bool {
+fn cancel_note(record: &'static Record, object: Object) -> bool {
     if weakened(Mutation::CancelOutside) {
-        // SAFETY: records are never freed.
-        let record = unsafe { CURRENT.with(Cell::get).as_ref() };
-        return record.is_some_and(|record| record.deferred.cancel(object));
+        return record.deferred.cancel(object);
     }
-    Operation::enter_now().is_some_and(|operation| operation.record.deferred.cancel(object))
+    Operation::enter_now_with(record).is_some_and(|operation| operation.record.deferred.cancel(object))
 }
 
 /// Counts a clone of a handle to `object`, which has no count. The step from 0 to 1 and the entry are one operation: S1 would find an object without one.
