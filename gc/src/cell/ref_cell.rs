@@ -13,7 +13,7 @@ use std::fmt;
 /// The garbage-collected world's `RefCell`: any content, handles included, borrowed many times for reading or once for writing, checked at run
 /// time. Not `Sync`; to share between threads use [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock).
 ///
-/// Borrowing costs what it costs with `RefCell`, and for writing a few instructions more. The first borrow for writing after a collection cycle has visited the cell
+/// Reading costs what `RefCell` costs, writing one atomic operation more. The first borrow for writing after a collection cycle has visited the cell
 /// walks over the content once (each handle in it becomes a root until the next visit); later ones do not. A large collection of
 /// handles that is changed all the time is better split over its nodes.
 ///

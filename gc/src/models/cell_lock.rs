@@ -56,7 +56,7 @@ impl Model {
         taken
     }
 
-    /// Opens the cell as `cell::borrow` does.
+    /// Opens the cell as a cell of one thread is opened, in an operation.
     fn write_plainly(&self, marking: bool) -> Option<Object> {
         if self.lock.look_plainly(marking) == Some(Attempt::Held) {
             self.lock.hold_plainly();

@@ -186,7 +186,9 @@ impl<P: Element> Writer<'_, P> {
         let old = std::mem::replace(&mut self.content[index], edge);
         let Some(operation) = self.operation else { return Some(old) };
         let old = ManuallyDrop::new(old);
-        if let Some(object) = old.object()
+        // Outside marking the old target is not even looked at: it is in no cache, most of the time.
+        if operation.phase.is_marking()
+            && let Some(object) = old.object()
             && !weakened(Mutation::EdgeOverwrittenWithoutShade)
         {
             operation.shade(object);
