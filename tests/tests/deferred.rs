@@ -133,7 +133,7 @@ fn turn(node: &Gc<Node>) {
 #[test]
 fn handles_go_round_beside_the_collector() {
     const THREADS: usize = 4;
-    const STEPS: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    const STEPS: usize = 300_000;
     let nodes: Vec<Gc<Node>> = (0..64).map(|_| node()).collect();
     for (index, node) in nodes.iter().enumerate() {
         node.next.set(Some(nodes[(index * 5 + 1) % nodes.len()].clone()));

@@ -19,6 +19,9 @@ use super::{
 use crate::{sync::const_fn, trace::Trace};
 use std::{cell::Cell, marker::PhantomData};
 
+/// More are a leak of guards.
+const MOST_READERS: u32 = 1 << 28;
+
 /// See the module's head.
 pub(crate) struct BorrowLock {
     lock: CellLock,
@@ -46,8 +49,7 @@ impl BorrowLock {
         if self.lock.bars_readers() {
             return None;
         }
-        self.readers.set(self.readers.get().checked_add(1)?);
-        Some(Borrowed { readers: &self.readers, not_send: PhantomData })
+        Some(Borrowed::one_more(&self.readers))
     }
 
     /// Borrows for writing unless it is borrowed, and makes sure that `content`, that of the cell, is counted.
@@ -72,11 +74,19 @@ pub(crate) struct Borrowed<'a> {
     not_send: PhantomData<*const ()>,
 }
 
-impl Borrowed<'_> {
+impl<'a> Borrowed<'a> {
+    /// # Panics
+    /// If there are too many.
+    #[inline]
+    fn one_more(readers: &'a Cell<u32>) -> Self {
+        assert!(readers.get() < MOST_READERS, "too many readers of one cell");
+        readers.set(readers.get() + 1);
+        Borrowed { readers, not_send: PhantomData }
+    }
+
     /// A second right beside the first.
     pub(crate) fn again(&self) -> Self {
-        self.readers.set(self.readers.get().checked_add(1).expect("too many readers of one cell"));
-        Borrowed { readers: self.readers, not_send: PhantomData }
+        Borrowed::one_more(self.readers)
     }
 }
 
