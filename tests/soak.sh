@@ -23,7 +23,7 @@ first=$((10#${2:-$(date +%s)}))
 # collector's and its second marker come in every combination.
 oracles=(oracle oracle_threads)
 seeds=(0 1 2 3)
-stress=(adversary threads thread_locals weak ephemerons finalize collections pins newborns)
+stress=(deferred threads thread_locals weak ephemerons finalize collections pins newborns)
 
 # A test binary that takes longer has not ended.
 longest=2400
@@ -36,11 +36,11 @@ declare -A binary
 build() {
     local name path
     export CARGO_TERM_COLOR=never
-    cargo test -p graphgc-tests --no-run "${oracles[@]/#/--test=}" "${stress[@]/#/--test=}" 2>"$outputs/build" || {
+    cargo test -p graphgc-tests --no-run "${oracles[@]/#/--test=}" --test=adversary "${stress[@]/#/--test=}" 2>"$outputs/build" || {
         cat "$outputs/build" >&2
         exit 1
     }
-    for name in "${oracles[@]}" "${stress[@]}"; do
+    for name in "${oracles[@]}" adversary "${stress[@]}"; do
         path="$(sed -n "s/^ *Executable tests\/$name[./].*(\(.*\))\$/\1/p" "$outputs/build")"
         binary[$name]="$(realpath "$path")"
     done
@@ -56,11 +56,14 @@ draw() {
     echo "${!mixed}"
 }
 
-# Runs test binary $1 with seed $2, and in it the tests that have $3 in their names.
+# Runs test binary $1 with seed $2 and in it the tests that have $3 in their names, or all, with a setting in its place.
 run() {
-    local output="$outputs/$1-$2" status=0 child
+    local output="$outputs/$1-$2" status=0 child setting=() tests=("${@:3}")
+    if [[ "${3:-}" == *=* ]]; then
+        setting=("$3") tests=()
+    fi
     timeout --kill-after=10 "$longest" \
-        env "${settings[@]}" GRAPHGC_SEED="$2" "${binary[$1]}" --test-threads=1 "${@:3}" >"$output" 2>&1 &
+        env "${settings[@]}" "${setting[@]}" GRAPHGC_SEED="$2" "${binary[$1]}" --test-threads=1 "${tests[@]}" >"$output" 2>&1 &
     child=$!
     trap 'kill "$child" 2>/dev/null' TERM
     wait "$child" || status=$?
@@ -69,7 +72,7 @@ run() {
     else
         {
             echo "$1 failed with status $status; to see it again run round $round, or"
-            echo "    ${settings[*]} GRAPHGC_SEED=$2 ${binary[$1]} --test-threads=1 ${*:3}"
+            echo "    ${settings[*]} ${setting[*]} GRAPHGC_SEED=$2 ${binary[$1]} --test-threads=1 ${tests[*]}"
             cat "$output"
         } >"$outputs/failure-$1-$2"
     fi
@@ -108,6 +111,8 @@ while [[ $((SECONDS - began)) -lt $limit && $(failures) -eq 0 ]]; do
             start "$name" $((round * 4 + seed)) random_programs
         done
     done
+    # Without memory there is no second marking to compare with; attacks that profit from the checkmark mode turn it on themselves.
+    start adversary $((round * 4)) GRAPHGC_CHECKMARK=0
     for name in "${stress[@]}"; do
         start "$name" $((round * 4))
     done

@@ -13,10 +13,9 @@ use crate::{
         Operation,
         allocate::{Birth, allocate, allocate_slowly},
         newborn::drop_handle,
-        operation::{count_clone, count_clone_now, end_deferred},
+        operation::{count_clone, end_deferred},
     },
     observe::stats::TOTALS,
-    sync::{Mutation, weakened},
     trace::{Trace, Tracer, facts::Handle},
 };
 use std::{
@@ -283,7 +282,7 @@ impl<T: ?Sized> Deref for Gc<T> {
 }
 
 impl<T: ?Sized> Clone for Gc<T> {
-    /// A further handle to the same object. Cost: some plain accesses to the thread's own data, or one atomic addition, as with `Arc`, while the collector is marking.
+    /// A further handle to the same object. Cost: one atomic read-modify-write, as with `Arc`.
     ///
     /// Ends the process if there are more than 2^28 handles to one object.
     #[inline]
@@ -291,8 +290,7 @@ impl<T: ?Sized> Clone for Gc<T> {
         let object = self.as_counted();
         // SAFETY: the object is alive while `self` is borrowed.
         let roots = unsafe { object.roots() };
-        let may_defer = !roots.is_unshared() || weakened(Mutation::DeferUnshared);
-        if !(may_defer && count_clone_now(object) || roots.up_if_counted()) {
+        if !roots.up_if_counted() {
             count_clone(object);
         }
         Gc { payload: self.payload, share: PhantomData }
@@ -308,8 +306,8 @@ fn dropped_last() {
 }
 
 impl<T: ?Sized> Drop for Gc<T> {
-    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or a few plain accesses if the thread has
-    /// just made the handle, or the object.
+    /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or some plain accesses if the thread has
+    /// just got the handle from a cell, or made the object.
     #[inline]
     fn drop(&mut self) {
         let object = self.as_counted();

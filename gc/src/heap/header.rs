@@ -170,12 +170,6 @@ impl RootWord {
         debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
     }
 
-    /// Whether counted handles are the only way to the object.
-    #[inline]
-    pub(crate) fn is_unshared(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & UNSHARED != 0
-    }
-
     /// Whether the handle that the caller owns is the only way to the object, which has no entry in the root log. Acquires what
     /// former handles released.
     #[inline]

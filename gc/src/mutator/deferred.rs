@@ -1,8 +1,8 @@
 //! Counts that a thread has not made yet.
 //!
-//! Most handles that a thread gets from a cell, or clones, end on the same thread soon after: a step of a walk, an argument, a loop
+//! Most handles that a thread gets from a cell, a `Local` or a weak handle end on the same thread soon after: a step of a walk, a loop
 //! variable. Counting each up and down costs two atomic read-modify-writes, and the line of a header that nobody would have had to write to. So
-//! while the collector is not marking the count of a new handle may wait: the thread notes the object in a small table in its record. If
+//! while the collector is not marking the count of such a handle may wait: the thread notes the object in a small table in its record. If
 //! a handle to the object ends on that thread while the note is there, the note goes, and that is all.
 //!
 //! The number of counted handles to an object is thus its root count and the number of notes about it, in all threads' tables. A handle
@@ -16,9 +16,11 @@
 //!   root count is the number of counted handles, and whoever makes it 1 logs and shades, as ever.
 //! - Every 0 → 1 of a *root count* has its entry (R1), now as before: an entry may be dropped whenever the count reads 0 or less, since it is the step from 0
 //!   to 1 that makes the object a root for the next scan, be it the counting of a note.
-//! - No newborn is noted: a clone of an *unshared* object's handle is counted at once, so what a newborn's header says holds without a look at any table
-//!   (`mutator::newborn`). `GcCell::get` may meet an object whose edge is there an instant before `GcCell::set` ends its being unshared; the handle that
-//!   became the edge is counted until that very step.
+//! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an operation, together with its entry: no
+//!   S1 comes between the two.
+//! - Newborns are not noted: what has been got from somewhere is *unshared* no more, so what a newborn's header says holds without a look at any table
+//!   (`mutator::newborn`). `GcCell::get` may meet an object whose edge is there an instant before `GcCell::set` ends its being unshared; the handle
+//!   that became the edge is counted until that very step.
 //! - The verifier counts all notes first, with the world stopped.
 //!
 //! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks.

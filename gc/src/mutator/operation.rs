@@ -253,12 +253,6 @@ impl Drop for Operation {
     }
 }
 
-/// Counts a clone of a handle to `object`, which is shared, if that takes no waiting; otherwise false, with nothing done.
-#[inline]
-pub(crate) fn count_clone_now(object: Object) -> bool {
-    Operation::enter_now().map(|operation| operation.count_for_thread(object)).is_some()
-}
-
 /// Ends a handle of the calling thread's to `object` by ending a note; false, with nothing done, if there is none.
 #[inline]
 pub(crate) fn end_deferred(object: Object) -> bool {

@@ -54,8 +54,6 @@ mutations! {
     DeferWhileMarking,
     /// A clone takes a count from 0 to 1 before the operation that makes the entry.
     CloneLogsLater,
-    /// A clone of a newborn's handle is not counted at once.
-    DeferUnshared,
     /// Notes are not counted when the record is brought up to date.
     NotesStay,
     /// A note is counted from 0 to 1 and leaves no entry.
