@@ -2,6 +2,7 @@
 //! work but comes when a buffer is full, that is to say at any time.
 
 use super::{
+    mutator::is_idle,
     play::Play,
     rules::Rule,
     scenario::Nested,
@@ -12,6 +13,10 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     S1,
+    /// Brings this thread's record up to date after S1.
+    Settle(u8),
+    /// A thread's note about this is in the way of another.
+    Displace(u8, Id),
     /// The root scan processes this entry.
     Scan(Id),
     /// Clears the bit of an entry that it read as 0 before.
@@ -71,6 +76,9 @@ impl Play<'_> {
         match state.phase {
             Phase::Off if state.cycles_left > 0 && self.may_stop() => turns.push(Turn::S1),
             Phase::Off => {}
+            Phase::Scanning if self.are_unsettled() => {
+                turns.extend(self.with_notes().map(Turn::Settle));
+            }
             Phase::Scanning => {
                 if state.marker == Marker::Idle {
                     turns.extend(self.to_scan().iter().map(Turn::Scan));
@@ -111,6 +119,17 @@ impl Play<'_> {
         }
     }
 
+    fn with_notes(&self) -> impl Iterator<Item = u8> + use<> {
+        let threads = self.state.threads;
+        (0..THREADS as u8).filter(move |&thread| !threads[usize::from(thread)].notes.is_empty())
+    }
+
+    /// Whether records are to be brought up to date before the scan begins.
+    fn are_unsettled(&self) -> bool {
+        let whole = self.keeps(Rule::NotesOutsideMarking) && self.keeps(Rule::NotesAreCounted);
+        whole && self.with_notes().next().is_some()
+    }
+
     /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
     fn to_scan(&self) -> Bits {
         if self.state.taken_log.is_empty() { self.state.taken_candidates } else { self.state.taken_log }
@@ -138,6 +157,12 @@ impl Play<'_> {
     }
 
     fn filter_turns(&self, turns: &mut Vec<Turn>) {
+        if !self.state.phase.is_marking() {
+            for thread in self.with_notes().filter(|&thread| is_idle(self.state, thread)) {
+                let notes = self.state.threads[usize::from(thread)].notes;
+                turns.extend(notes.iter().map(|id| Turn::Displace(thread, id)));
+            }
+        }
         for buffer in 0..=MARKER as u8 {
             // A buffer that is full is one in whose owner's operation something is being logged.
             if usize::from(buffer) == MARKER || self.may_filter(buffer) {
@@ -171,6 +196,8 @@ impl Play<'_> {
     pub(crate) fn turn(&mut self, turn: Turn) {
         match turn {
             Turn::S1 => self.begin_marking(),
+            Turn::Settle(thread) => self.settle(thread),
+            Turn::Displace(thread, id) => self.displace(thread, id),
             Turn::Scan(id) => self.scan(id),
             Turn::ClearBit => {
                 if let Marker::ClearingBit(id) = std::mem::take(&mut self.state.marker) {
@@ -251,7 +278,7 @@ impl Play<'_> {
             return;
         }
         let Object { count, in_log, .. } = *self.object(id);
-        if count == 0 && self.keeps(Rule::ScanDropsZero) {
+        if count <= 0 && self.keeps(Rule::ScanDropsZero) {
             if from_log {
                 self.clear_bit(id);
             }
@@ -286,7 +313,7 @@ impl Play<'_> {
             return;
         }
         let Object { count, in_log, .. } = *self.object(id);
-        if count == 0 || in_log || !self.keeps(Rule::FilterKeepsPositive) {
+        if count <= 0 || in_log || !self.keeps(Rule::FilterKeepsPositive) {
             return;
         }
         if !self.keeps(Rule::FilterComparesAndSwaps) && usize::from(buffer) < THREADS {

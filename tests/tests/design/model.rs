@@ -11,11 +11,11 @@ use super::{
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-/// One scenario, with all rules kept or one weakened.
+/// One scenario, with all rules kept or some weakened.
 #[derive(Clone)]
 pub(crate) struct Design {
     pub(crate) scenario: &'static Scenario,
-    pub(crate) weakened: Option<Rule>,
+    pub(crate) weakened: &'static [Rule],
     pub(crate) more_budget: u8,
     pub(crate) more_cycles: u8,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Step {
 }
 
 impl Design {
-    pub(crate) fn new(scenario: &'static Scenario, weakened: Option<Rule>) -> Self {
+    pub(crate) fn new(scenario: &'static Scenario, weakened: &'static [Rule]) -> Self {
         Design { scenario, weakened, more_budget: 0, more_cycles: 0 }
     }
 
@@ -154,7 +154,7 @@ impl Model for Design {
             Property::<Self>::always("a writer is alone", |_, state| properties::writers_are_alone(state)),
         ];
         // What follows is how the design keeps what is above; a weakened rule has to break one of those.
-        if self.weakened.is_none() {
+        if self.weakened.is_empty() {
             properties.push(Property::<Self>::always("R1, R3: roots are known", |_, state| {
                 properties::roots_are_known(state)
             }));

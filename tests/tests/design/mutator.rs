@@ -89,6 +89,26 @@ impl Play<'_> {
         )
     }
 
+    /// Whether `act` is an operation whatever it finds.
+    fn is_operation(act: Act) -> bool {
+        matches!(
+            act,
+            Act::New(..)
+                | Act::Get(_)
+                | Act::Set(..)
+                | Act::Take(_)
+                | Act::Store(..)
+                | Act::ToGc(_)
+                | Act::Alloc(..)
+                | Act::Write(_)
+                | Act::WriteInSlices(_)
+                | Act::WriteNested(_)
+                | Act::Downgrade(..)
+                | Act::Upgrade(_)
+                | Act::Value(_)
+        )
+    }
+
     /// Whether `thread` may do `act` now. It is idle.
     pub(crate) fn may(&self, thread: u8, act: Act) -> bool {
         let own = &self.state.threads[usize::from(thread)];
@@ -109,6 +129,12 @@ impl Play<'_> {
                         .all(|id| has(id) && !self.has_guard(thread, id))
             }
             Act::Clone(id) => has(id) && gets(Some(id)),
+            Act::Pass(id) => {
+                let other = 1 - thread;
+                has(id)
+                    && (own.handles[usize::from(id)] > 1 || !self.has_guard(thread, id))
+                    && self.may_hold_one_more(other, id)
+            }
             Act::ClonePlain(owner) => self.reaches(thread, owner) && gets(self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
@@ -186,9 +212,16 @@ impl Play<'_> {
         if !Self::is_free(act) {
             self.thread(thread).budget -= 1;
         }
+        if self.state.phase.is_marking() && Self::is_operation(act) {
+            self.settle(thread);
+        }
         match act {
             Act::New(slot, fields) => self.new_object(thread, slot, fields),
             Act::Clone(id) => self.clone_handle(thread, Some(id)),
+            Act::Pass(id) => {
+                self.give(thread, id);
+                self.receive(1 - thread, id);
+            }
             Act::ClonePlain(owner) => self.clone_handle(thread, self.peek(owner).plain),
             Act::CloneContent(owner, index) => {
                 self.clone_handle(thread, self.peek(owner).lock.content[usize::from(index)]);
@@ -211,7 +244,7 @@ impl Play<'_> {
             Act::Follow(owner) => self.local(thread, self.peek(owner).plain),
             Act::Store(owner, new) => self.store(thread, owner, new),
             Act::ToGc(id) => {
-                self.up_in_operation(thread, id);
+                self.count_for(thread, id);
                 self.receive(thread, id);
             }
             Act::Alloc(slot, plain) => {
@@ -289,7 +322,7 @@ impl Play<'_> {
     }
 
     /// Has read `count` of a candidate and is about to write it back with the bit.
-    pub(crate) fn filter_without_swap(&mut self, thread: u8, entry: Id, count: u8) {
+    pub(crate) fn filter_without_swap(&mut self, thread: u8, entry: Id, count: i8) {
         self.thread(thread).pc = Pc::Filtering { entry, count };
     }
 
@@ -359,13 +392,18 @@ impl Play<'_> {
     /// What a new object is made of is claimed; a newborn has nothing that leads to it but this handle, and was born in this phase.
     fn claim_for_newborn(&mut self, thread: u8, id: Id) {
         if !self.end_newborn(thread, id) {
-            self.claim(id, Rule::ShadeWhatNewClaims);
+            self.claim(thread, id, Rule::ShadeWhatNewClaims);
         }
     }
 
-    /// `Gc::drop`. The slot of a newborn is free at once, unless something is to be done with its value.
+    /// `Gc::drop`. A note ends in an operation, for which the record must be up to date. The slot of a newborn is free at once, unless something is to be done
+    /// with its value.
     fn drop_handle(&mut self, thread: u8, id: Id) {
         self.give(thread, id);
+        let up_to_date = !self.state.phase.is_marking() || !self.keeps(Rule::NotesOutsideMarking);
+        if up_to_date && self.end_note(thread, id) {
+            return;
+        }
         if !self.end_newborn(thread, id) {
             self.down(id);
         } else if self.peek(id).skipped.is_none() {
@@ -375,9 +413,13 @@ impl Play<'_> {
 
     fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
         let Some(id) = target else { return };
-        let owes = self.up(id);
         self.receive(thread, id);
-        if owes && self.keeps(Rule::LogOnClone) {
+        if self.peek(id).count <= 0 && self.keeps(Rule::CloneIsOneOperation) {
+            if self.state.phase.is_marking() {
+                self.settle(thread);
+            }
+            self.up_in_operation(thread, id);
+        } else if self.up(id) {
             self.thread(thread).pc = Pc::Cloning(id);
         }
     }
@@ -385,7 +427,7 @@ impl Play<'_> {
     fn get(&mut self, thread: u8, owner: Id) {
         let Some(target) = self.edge(owner).target else { return };
         if self.keeps(Rule::GetIsOneOperation) {
-            self.up_in_operation(thread, target);
+            self.count_for(thread, target);
             self.receive(thread, target);
         } else {
             self.thread(thread).pc = Pc::Counting { target, looks: false };
@@ -400,7 +442,7 @@ impl Play<'_> {
         if counted {
             old.into_iter().for_each(|old| self.receive(thread, old));
         } else {
-            self.claim(new, Rule::ShadeWhatSetClaims);
+            self.claim(thread, new, Rule::ShadeWhatSetClaims);
             old.into_iter().for_each(|old| self.overwritten(old));
         }
     }
@@ -411,7 +453,7 @@ impl Play<'_> {
         if !counted {
             self.overwritten(old);
             if self.keeps(Rule::TakeCounts) {
-                self.up_in_operation(thread, old);
+                self.count_for(thread, old);
             }
         }
         self.receive(thread, old);
@@ -564,7 +606,7 @@ impl Play<'_> {
             }
             return;
         }
-        self.up_in_operation(thread, target);
+        self.count_for(thread, target);
         self.receive(thread, target);
     }
 }

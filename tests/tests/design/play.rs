@@ -9,14 +9,14 @@ use super::{
 /// A state being played on.
 pub(crate) struct Play<'a> {
     pub(crate) scenario: &'a Scenario,
-    pub(crate) weakened: Option<Rule>,
+    pub(crate) weakened: &'a [Rule],
     pub(crate) state: &'a mut State,
 }
 
 impl Play<'_> {
     /// Whether `rule` is kept.
     pub(crate) fn keeps(&self, rule: Rule) -> bool {
-        self.weakened != Some(rule)
+        !self.weakened.contains(&rule)
     }
 
     pub(crate) fn object(&mut self, id: Id) -> &mut Object {
@@ -79,11 +79,54 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        let object = self.object(id);
-        match object.count.checked_sub(1) {
-            Some(count) => object.count = count,
-            None => self.fault(Fault::CountBelowZero(id)),
+        if i32::from(self.object(id).count) + self.notes_about(id) > 0 {
+            self.object(id).count -= 1;
+        } else {
+            self.fault(Fault::CountBelowZero(id));
         }
+    }
+
+    /// The threads that have noted `id`.
+    pub(crate) fn notes_about(&self, id: Id) -> i32 {
+        self.state.threads.iter().filter(|thread| thread.notes.has(id)).count() as i32
+    }
+
+    /// Counts a handle that `thread` has got, inside an operation; outside marking a note will do.
+    pub(crate) fn count_for(&mut self, thread: u8, id: Id) {
+        let may_note = !self.state.phase.is_marking() || !self.keeps(Rule::NotesOutsideMarking);
+        let notes = &mut self.state.threads[usize::from(thread)].notes;
+        if may_note && !notes.has(id) {
+            notes.add(id);
+            self.touch(id);
+        } else {
+            self.up_in_operation(thread, id);
+        }
+    }
+
+    /// A handle of `thread`'s ends, or becomes claimed: by its note, if there is one. In an operation.
+    pub(crate) fn end_note(&mut self, thread: u8, id: Id) -> bool {
+        let notes = &mut self.state.threads[usize::from(thread)].notes;
+        let noted = notes.has(id);
+        notes.remove(id);
+        noted
+    }
+
+    /// Brings `thread`'s record up to date after S1: its notes are counted, and what that takes from 0 to 1 is an entry for the scan.
+    pub(crate) fn settle(&mut self, thread: u8) {
+        if !self.keeps(Rule::NotesAreCounted) {
+            return;
+        }
+        for id in std::mem::take(&mut self.state.threads[usize::from(thread)].notes).iter() {
+            if self.up(id) && self.keeps(Rule::NotesAreLogged) {
+                self.state.taken_candidates.add(id);
+            }
+        }
+    }
+
+    /// The note about `id` is in the way of another.
+    pub(crate) fn displace(&mut self, thread: u8, id: Id) {
+        self.end_note(thread, id);
+        self.up_in_operation(thread, id);
     }
 
     /// The rest of a count that went from 0 to 1: an entry in `thread`'s buffer, and while marking a mark.
@@ -109,12 +152,12 @@ impl Play<'_> {
         }
     }
 
-    /// A counted handle becomes claimed; `shading` is the rule that has the target shaded.
-    pub(crate) fn claim(&mut self, id: Id, shading: Rule) {
+    /// A counted handle of `thread`'s becomes claimed; `shading` is the rule that has the target shaded.
+    pub(crate) fn claim(&mut self, thread: u8, id: Id, shading: Rule) {
         if self.keeps(shading) {
             self.barrier(id);
         }
-        if self.keeps(Rule::ClaimCountsDown) {
+        if self.keeps(Rule::ClaimCountsDown) && !self.end_note(thread, id) {
             self.down_claimed(id);
         }
     }
@@ -140,7 +183,7 @@ impl Play<'_> {
         let buffer = &mut self.state.buffers[usize::from(thread)];
         let object = &mut self.state.objects[usize::from(id)];
         let newborn = object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log;
-        let looks = self.weakened != Some(Rule::EndLooksForTheEntry);
+        let looks = !self.weakened.contains(&Rule::EndLooksForTheEntry);
         if !newborn || looks && !buffer.has(id) {
             return false;
         }
@@ -211,7 +254,7 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         let count = super::properties::counted_handles(scenario, &state, id);
         let shape = scenario.shapes[usize::from(id)];
         let object = &mut state.objects[usize::from(id)];
-        object.count = count;
+        object.count = count as i8;
         if count > 0 && !shape.outside {
             object.in_log = true;
             state.log.add(id);

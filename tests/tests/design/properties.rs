@@ -6,7 +6,7 @@ use super::{
     state::{Bits, Fault, Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, State},
 };
 
-/// How many counted handles to `id` there are: what its root count must say.
+/// How many counted handles to `id` there are: what its root count and the notes about it must say.
 ///
 /// Where counting and what it stands for are two steps, the step between counts as follows. *Cloning*: the new handle is there. *Storing*
 /// into a counted cell: the thread owns one count of what it will put in, or of what it has taken out. *Releasing*: handles already
@@ -119,12 +119,14 @@ pub(crate) fn writers_are_alone(state: &State) -> bool {
     })
 }
 
-/// Every root count is the number of counted handles.
+/// Every root count, with the notes, is the number of counted handles.
 pub(crate) fn counts_are_exact(scenario: &Scenario, state: &State) -> bool {
     (0..OBJECTS as Id).all(|id| {
         let object = &state.objects[usize::from(id)];
         let outside = scenario.shapes[usize::from(id)].outside;
-        outside || object.life != Life::Alive || object.count == counted_handles(scenario, state, id)
+        let notes = state.threads.iter().filter(|thread| thread.notes.has(id)).count();
+        let counted = i32::from(object.count) + notes as i32;
+        outside || object.life != Life::Alive || counted == i32::from(counted_handles(scenario, state, id))
     })
 }
 

@@ -8,7 +8,7 @@ use super::{
     scenario::Scenario,
     scenarios::{
         BIRTHS, CYCLE, EDGES, EPHEMERONS, FINALIZERS, GARBAGE, KEPT_EPHEMERON, LEAK, NESTED_EDGE, NESTED_LOCK,
-        NESTED_STORE, NEW_WEAK, NEWBORNS, PINS, SLICES, STORES, TRAP, WEAK, WINDOWS, WRITERS,
+        NESTED_STORE, NEW_WEAK, NEWBORNS, NOTES, PINS, SLICES, STORES, TRAP, WEAK, WRITERS,
     },
 };
 
@@ -89,8 +89,8 @@ rules! {
 
     /// A count that goes 0 to 1 is logged. Weakened: not inside operations.
     LogOnZeroToOne,
-    /// So it is by `Gc::clone`. Weakened: it is not.
-    LogOnClone,
+    /// `Gc::clone` of what has no count counts and logs in one operation. Weakened: it counts, and logs later.
+    CloneIsOneOperation,
     /// A new object is logged. Weakened: it is not.
     LogAtBirth,
     /// An object that goes 0 to 1 during marking is shaded. Weakened: only logged.
@@ -117,6 +117,15 @@ rules! {
     ScanComparesAndSwaps,
     /// Every entry taken at S1 is processed before R. Weakened: R comes when it likes.
     EntriesTakenProcessedBeforeR,
+
+    // Deferred counts (`mutator::deferred`).
+
+    /// Threads note handles outside marking only. Weakened: at any time, and for as long as they like.
+    NotesOutsideMarking,
+    /// Notes are counted after S1, before the scan. Weakened: they stay.
+    NotesAreCounted,
+    /// What that takes from 0 to 1 is an entry. Weakened: it is not.
+    NotesAreLogged,
 
     // Newborns: their only handle ends without a count (`mutator::newborn`).
 
@@ -242,7 +251,10 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::CountBackLogs, &TRAP),
     (Rule::CountBackUndoesNested, &NESTED_EDGE),
     (Rule::LogOnZeroToOne, &TRAP),
-    (Rule::LogOnClone, &WINDOWS),
+    (Rule::CloneIsOneOperation, &NOTES),
+    (Rule::NotesOutsideMarking, &NOTES),
+    (Rule::NotesAreCounted, &NOTES),
+    (Rule::NotesAreLogged, &NOTES),
     (Rule::LogAtBirth, &BIRTHS),
     (Rule::ShadeOnZeroToOne, &TRAP),
     (Rule::FilterKeepsPositive, &TRAP),

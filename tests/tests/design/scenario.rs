@@ -54,6 +54,8 @@ pub(crate) enum Act {
     New(Id, Fields),
     /// `Gc::clone` of a handle of one's own.
     Clone(Id),
+    /// A handle of one's own goes to the other thread.
+    Pass(Id),
     /// `Gc::clone` of the handle in a plain field of this object.
     ClonePlain(Id),
     /// `Gc::clone` of a handle in the content of a cell that one reads.

@@ -511,6 +511,22 @@ pub(crate) const PINNED_DROP: Scenario = Scenario {
     ..BLANK
 };
 
+/// Handles that are noted on one thread and end on the other.
+pub(crate) const NOTES: Scenario = Scenario {
+    name: "noted handles that change threads",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [&[Get(0), Take(0), Clone(1), Pass(1), Drop(1), Drop(0)], &[Get(0), Clone(1), Drop(1), Drop(0)]],
+    budgets: [3, 2],
+    filter: true,
+    ..BLANK
+};
+
 /// All that are searched in CI.
 pub(crate) const ALL: &[&Scenario] = &[
     &TRAP,
@@ -536,4 +552,5 @@ pub(crate) const ALL: &[&Scenario] = &[
     &GARBAGE,
     &TWO_CELLS,
     &PINNED_DROP,
+    &NOTES,
 ];

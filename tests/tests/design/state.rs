@@ -104,7 +104,8 @@ pub(crate) struct Object {
     pub(crate) color: Color,
     /// The span of this slot has been swept since the last S2, or was taken fresh after it.
     pub(crate) swept: bool,
-    pub(crate) count: u8,
+    /// Below zero where a handle that another thread has noted has ended.
+    pub(crate) count: i8,
     pub(crate) in_log: bool,
     /// Counted handles are the only way to the object, and always have been.
     pub(crate) unshared: bool,
@@ -133,7 +134,7 @@ pub(crate) struct Object {
 pub(crate) enum Pc {
     #[default]
     Idle,
-    /// Inside `Gc::clone`: it brought the count from 0 to 1 and has not logged yet.
+    /// Inside a `Gc::clone` of two steps: it brought the count from 0 to 1 and has not logged yet.
     Cloning(Id),
     /// Has loaded a pointer and is about to count it. `looks`: is to look at the mark first.
     Counting { target: Id, looks: bool },
@@ -150,7 +151,7 @@ pub(crate) enum Pc {
     /// Counting content in slices; what is below `next` is counted.
     Releasing { owner: Id, next: u8 },
     /// Filtering a candidate without compare-and-swap: the count that it saw.
-    Filtering { entry: Id, count: u8 },
+    Filtering { entry: Id, count: i8 },
 }
 
 /// A thread's pin.
@@ -168,6 +169,8 @@ pub(crate) enum Pin {
 pub(crate) struct Thread {
     /// Counted handles on its stack, by target.
     pub(crate) handles: [u8; OBJECTS],
+    /// Objects noted: one more handle to each than its count says.
+    pub(crate) notes: Bits,
     pub(crate) pin: Pin,
     pub(crate) locals: Bits,
     pub(crate) pc: Pc,
@@ -310,10 +313,19 @@ impl Word {
     }
 }
 
+/// A count, which may be below zero, as a small number.
+fn number(count: i8) -> u8 {
+    (count + 4) as u8
+}
+
 impl Object {
     fn word(&self) -> u64 {
         let mut word = Word::new();
-        word.put(self.life as u8, 2).put(self.color as u8, 2).bit(self.swept).put(self.count, 4).bit(self.in_log);
+        word.put(self.life as u8, 2)
+            .put(self.color as u8, 2)
+            .bit(self.swept)
+            .put(number(self.count), 4)
+            .bit(self.in_log);
         word.id(self.key).id(self.value).bit(self.unshared).bit(self.due).bit(self.handed_over);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
         let lock = &self.lock;
@@ -335,7 +347,7 @@ impl Thread {
         for handles in self.handles {
             word.put(handles, 3);
         }
-        word.put(self.pin as u8, 2).put(self.locals.0, 8).put(self.budget, 4);
+        word.put(self.pin as u8, 2).put(self.locals.0, 8).put(self.notes.0, 8).put(self.budget, 4);
         let (kind, first, second) = match self.pc {
             Pc::Idle => (0, 0, 0),
             Pc::Cloning(id) => (1, id, 0),
@@ -346,7 +358,7 @@ impl Thread {
             Pc::CountingLate { new, old } => (5, new, old.unwrap_or(7)),
             Pc::Winning { owner, in_slices } => (6, owner, u8::from(in_slices)),
             Pc::Releasing { owner, next } => (7, owner, next),
-            Pc::Filtering { entry, count } => (8, entry, count),
+            Pc::Filtering { entry, count } => (8, entry, number(count)),
         };
         word.put(kind, 4).put(first, 3).put(second, 4).bits
     }
