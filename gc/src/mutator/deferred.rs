@@ -17,8 +17,7 @@
 //! - Every 0 → 1 of a *root count* has its entry (R1), now as before: an entry may be dropped whenever the count reads 0 or less, since it is the step from 0
 //!   to 1 that makes the object a root for the next scan, be it the counting of a note.
 //! - No newborn is noted: a clone of an *unshared* object's handle is counted at once, so what a newborn's header says holds without a look at any table
-//!   (`mutator::newborn`). `GcCell::get` may meet an object whose edge is there an instant before `GcCell::set` ends its being unshared; the handle that
-//!   became the edge is counted until that very step.
+//!   (`mutator::newborn`). What an edge or a weak handle leads to is shared before it is led to, so that no other note is of one either.
 //! - The verifier counts all notes first, with the world stopped.
 //!
 //! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks.
