@@ -188,7 +188,9 @@ fn every_model_says_what_breaks_it() {
             let name = pair[1].lines().next().unwrap_or_default();
             let words = pair[0].lines().rev().take_while(|line| line.starts_with("///"));
             assert!(words.into_iter().any(|line| line.contains("Breaks")), "nothing is said to break {name}");
-            let has_mutation = !pair[1].contains("&[]") || name == "fn shared_with_a_thread() {";
+            let unbreakable =
+                ["fn shared_with_a_thread() {", "fn set_beside_a_cycle() {", "fn plain_stores_beside_take() {"];
+            let has_mutation = !pair[1].contains("&[]") || unbreakable.contains(&name);
             assert!(has_mutation, "nothing breaks {name}");
         }
     }
