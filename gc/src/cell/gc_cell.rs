@@ -36,8 +36,7 @@ pub(crate) mod sealed {
         /// The object, whose count passes to the caller. May allocate.
         fn into_object(self) -> Option<Object>;
 
-        /// As `into_object`, but that what is unshared stays so. The caller shares it before there is a way to it that nothing counts, or
-        /// claims it in the operation in which it makes such a way.
+        /// As `into_object`, but that what is unshared stays so. The caller shares or claims it before there is a way to it that nothing counts.
         #[inline]
         fn into_counted(self) -> Option<Object>
         where
@@ -250,12 +249,13 @@ impl<P: Edge> GcCell<P> {
         let new = edge.into_counted();
         let operation = Operation::enter();
         if self.word.stays_claimed(operation.phase.is_marking()) {
-            // The handle is all that leads to a newborn, until the store: it ends without a count.
-            let owed = new.filter(|object| !operation.end_newborn(*object));
+            // Before the store: whoever gets at the object through the cell may merely note his handle, and must not find it unshared. That nothing
+            // counts what comes in, until it is an edge, lasts no longer than the operation.
+            if weakened(Mutation::SetClaimsLate) {
+                self.word.overwrite_claimed(new);
+            }
+            new.into_iter().for_each(|object| operation.claim_for_newborn(object));
             self.word.overwrite_claimed(new);
-            // Until this step the object may be unshared still, though there is an edge to it. Nobody mistakes it for a newborn: who looks
-            // has a handle of his own, and ours is counted until the very step that ends its being unshared.
-            owed.into_iter().for_each(|object| operation.claim(object));
         } else {
             self.set_slowly(new, operation);
         }

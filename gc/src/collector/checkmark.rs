@@ -4,9 +4,8 @@
 //! What is claimed: every object with root count > 0, and every object that such a one leads to, through claimed and counted edges, is marked. It
 //! holds at S2 whatever threads do that are not in an operation:
 //!
-//! - *Clones.* A thread inside `clone` may have brought a count from 0 to 1 and not logged it yet (R1's clone window), so the root scan and the barrier know
-//!   nothing of it. But it borrows the handle that it clones from an owner that is alive, and what any thread can reach at S2 is marked (section 7 of the design; pins
-//!   of R are gone): the object is marked through that owner. A clone of a handle on a stack is of an object whose count was above 0 already.
+//! - *Clones.* A count goes from 0 to 1 in the operation that logs it, which S2 does not come into; outside operations a clone counts on from above 0 only.
+//!   Nothing is deferred while the collector is marking.
 //! - *Drops.* A count may be read as 1 just before it becomes 0. A handle existed when it was read, with the world stopped: the object was reachable at S2.
 //! - *Handles that move.* Handles on stacks and in cells that are open for writing are counted wherever they are: their targets are roots. Cells open for
 //!   writing are not looked into, and no other becomes one while it is (`collector::walk`); opening claimed content needs an operation.

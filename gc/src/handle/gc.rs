@@ -37,7 +37,7 @@ use std::{
 /// collector may be reading.
 ///
 /// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. Clone and drop cost
-/// one atomic addition each, as with `Arc`.
+/// some plain accesses to the thread's own data, or at most one atomic addition each, as with `Arc`.
 ///
 /// Targets without a size take two words: `Gc<dyn Trait>`, made by [`unsize`](Gc::unsize), and `Gc<[T]>` and `Gc<str>`, made by `Gc::from` or
 /// by collecting an iterator.

@@ -250,7 +250,7 @@ impl<T: ?Sized> Weak<T> {
 }
 
 impl<T: ?Sized> Clone for Weak<T> {
-    /// A further handle to the same object. Cost: one atomic addition.
+    /// A further handle to the same object. Cost: as for [`Gc`].
     #[inline]
     fn clone(&self) -> Self {
         if let Some(gc) = self.as_gc() {

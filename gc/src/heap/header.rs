@@ -14,8 +14,7 @@
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
 //! handle has ever led there. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
-//! object of a handle), or in the step that counts the handle down ([`claimed`](RootWord::claimed); in
-//! `GcCell::set` the edge is there a moment before, while that handle is still counted, so that nobody with another one finds the count at 1). While it is set, the owner of the only handle is
+//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). While it is set, the owner of the only handle is
 //! alone with the object, but for whoever looks at root entries. And as long as the count has not been 0 there is one entry, that of its
 //! birth. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).
@@ -102,17 +101,27 @@ impl RootWord {
 
     /// Adds a counted handle.
     ///
-    /// Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses.
+    /// Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses. From a negative count it
+    /// acquires: who made it negative ended a handle, and if nobody has one any more there is no entry at which somebody else would read that.
     /// Ends the process long before the count could wrap.
     #[inline]
     pub(crate) fn up(&self) -> Before {
         let looked = weakened(Mutation::UpLooksFirst).then(|| self.in_log());
         let before = self.0.fetch_add(ONE, Ordering::Relaxed);
         if before >= LIMIT {
-            check_limit(before);
+            self.up_from_far(before);
         }
         let before = Before::new(before);
         Before { in_log: looked.unwrap_or(before.in_log), ..before }
+    }
+
+    /// Has gone up from a count that is negative, or too high.
+    #[cold]
+    #[inline(never)]
+    fn up_from_far(&self, before: u32) {
+        check_limit(before);
+        // What the counting up has left or something later: a release sequence leads there from each count down.
+        self.0.load(unless(Mutation::NegativeIsRelaxed, Ordering::Acquire));
     }
 
     /// Adds a counted handle, unless the count is 0 or less: then only an operation may.

@@ -10,12 +10,14 @@ use crate::{Gc, GcCell, heap::header::Object, sync::Mutation};
 
 type Owner = Gc<GcCell<Option<Gc<u8>>>>;
 
-/// An owner, and the object that its cell leads to.
+/// An owner, and the object that its cell leads to, which has no entry: its birth's, were it still there, would speak for what is counted later.
 fn owner() -> (Owner, Object) {
     ending_here(|| {
+        let owner = Gc::new(GcCell::new(None));
         let leaf = Gc::new(1);
-        let target = object(&leaf);
-        (Gc::new(GcCell::new(Some(leaf))), target)
+        let target = leaf.as_counted();
+        owner.set(Some(leaf));
+        (owner, target)
     })
 }
 

@@ -145,6 +145,8 @@ fn store_beside_release() {
 }
 
 /// Outside marking, edges are stored plainly while one thread takes what is there: it gets one of them, or none twice.
+///
+/// Breaks if the flag could change between a look and its store. No one line does that: whatever change of a claimed word comes last stays.
 #[test]
 fn plain_stores_beside_take() {
     verify_all_orders(3, &[], || {

@@ -11,7 +11,7 @@
 //! | obligation | models | mutations |
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
-//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed` |
+//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
 //! | L2, L9 deferred counts vs. S1 and other threads | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `DeferWhileMarking`, `CancelOutside`, `CloneLogsLater` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
@@ -188,7 +188,9 @@ fn every_model_says_what_breaks_it() {
             let name = pair[1].lines().next().unwrap_or_default();
             let words = pair[0].lines().rev().take_while(|line| line.starts_with("///"));
             assert!(words.into_iter().any(|line| line.contains("Breaks")), "nothing is said to break {name}");
-            let has_mutation = !pair[1].contains("&[]") || name == "fn shared_with_a_thread() {";
+            let unbreakable =
+                ["fn shared_with_a_thread() {", "fn set_beside_a_cycle() {", "fn plain_stores_beside_take() {"];
+            let has_mutation = !pair[1].contains("&[]") || unbreakable.contains(&name);
             assert!(has_mutation, "nothing breaks {name}");
         }
     }

@@ -164,3 +164,36 @@ fn a_zero_orders_the_last_use() {
         free(target);
     });
 }
+
+/// Everything done through a handle whose end leaves a negative count happens before whoever counts the note that makes it 0: no entry speaks
+/// for the object, so that nobody else looks at its header before its value is dropped.
+///
+/// Breaks if counting up acquired nothing: what the collector does with the dead value could come before the last use.
+#[test]
+fn a_note_orders_the_last_use_elsewhere() {
+    verify_all_orders(3, &[Mutation::NegativeIsRelaxed, Mutation::DownIsRelaxed], || {
+        // Its handle was noted on the main thread, and went to the other.
+        let target = object(0);
+        let payload = Arc::new(loom::cell::UnsafeCell::new(0));
+        let user = thread::spawn({
+            let payload = payload.clone();
+            move || {
+                payload.with(|payload| {
+                    // SAFETY: loom checks.
+                    unsafe { *payload }
+                });
+                // SAFETY: as above.
+                unsafe { target.roots() }.down();
+            }
+        });
+        // SAFETY: as above.
+        if unsafe { target.roots() }.up().count < 0 {
+            payload.with_mut(|payload| {
+                // SAFETY: loom checks.
+                unsafe { *payload = 1 };
+            });
+        }
+        user.join().unwrap();
+        free(target);
+    });
+}

@@ -18,9 +18,8 @@
 //!   to 1 that makes the object a root for the next scan, be it the counting of a note.
 //! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an operation, together with its entry: no
 //!   S1 comes between the two.
-//! - Newborns are not noted: what has been got from somewhere is *unshared* no more, so what a newborn's header says holds without a look at any table
-//!   (`mutator::newborn`). `GcCell::get` may meet an object whose edge is there an instant before `GcCell::set` ends its being unshared; the handle
-//!   that became the edge is counted until that very step.
+//! - Newborns are not noted: what an edge or a weak handle leads to is shared before it is led to, so what a newborn's header says holds without a look at
+//!   any table (`mutator::newborn`).
 //! - The verifier counts all notes first, with the world stopped.
 //!
 //! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks.

@@ -200,6 +200,8 @@ impl Gate {
 
     #[inline]
     fn knock(&self, world: &World) -> Phase {
+        // The inner one would end the outer one.
+        debug_assert!(cfg!(graphgc_loom) || !self.active.load(Ordering::Relaxed), "an operation in an operation");
         self.active.store(true, Ordering::Relaxed);
         light_barrier();
         Phase(world.word.load(Ordering::Acquire))

@@ -61,6 +61,8 @@ mutations! {
     /// A note is ended outside any operation.
     CancelOutside,
     // The root word.
+    /// Counting up from below zero acquires nothing.
+    NegativeIsRelaxed,
     /// Counting up looks at `in_log` before it counts.
     UpLooksFirst,
     /// Counting down does not release.
@@ -86,6 +88,8 @@ mutations! {
     ExchangeInTwoSteps,
     /// A released edge says *counted* before it is.
     ReleaseCountsAfter,
+    /// A plain store makes the edge before the handle that becomes it is claimed.
+    SetClaimsLate,
     /// A claimed word is overwritten by a plain store while marking, too.
     PlainStoreWhileMarking,
     // The cell lock.

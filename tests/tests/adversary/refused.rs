@@ -121,10 +121,13 @@ fn on_a_large_stack(body: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(16 << 20).spawn(body).unwrap().join().expect("ended well");
 }
 
+/// How often memory is asked for depends on the settings.
+const DEFAULTS: &[(&str, &str)] = &[("GRAPHGC_MIN_HEAP", "4M"), ("GRAPHGC_GROWTH", "100"), ("GRAPHGC_WORKERS", "1")];
+
 /// Hopes that, of all requests, one is not checked.
 #[test]
 fn each_request_once() {
-    alone("refused::each_request_once", &[], || {
+    alone("refused::each_request_once", DEFAULTS, || {
         on_a_large_stack(|| {
             let turns = refuse_each(testing::fault::refuse_nth, 1..=24);
             assert!(turns >= 3, "memory was hardly refused: {turns} times");
