@@ -1,16 +1,10 @@
 //! The heap verifier: everything that the collector believes, compared with everything else it believes.
 //!
 //! It runs on the worker's thread, when no marker is at work and no span is being swept, with the world stopped and the dropper held
-//! off (`collector::survey`). What still moves then are root counts, as handles are cloned and dropped, and the content of cells that are open for
-//! writing. Two checks have to do with that:
-//!
-//! - *A root count is at least the number of counted handles found in the heap.* The cells these were found in are held until all have been
-//!   compared, so that none can be moved and met twice, or dropped; handles elsewhere only add to the counts.
-//! - *A count above 0 has its entry.* A thread inside `clone` has counted and not yet logged, and will not until the world goes on (R1). So an object without
-//!   an entry is a suspect at first; it is looked at again and again, with the world going on in between, and is reported when it has never had
-//!   one for two seconds. This alone is a guess: a thread that gets no core for so long in the middle of `clone` makes it wrong.
-//!
-//! Everything else is exact, whatever other threads do.
+//! off (`collector::survey`). What still moves then are root counts above 0, as handles are cloned and dropped, and the content of cells that are open for
+//! writing. One check has to do with that: *A root count is at least the number of counted handles found in the heap.* The cells these were found in are held
+//! until all have been compared, so that none can be moved and met twice, or dropped; handles elsewhere only add to the counts. Everything is exact, whatever other
+//! threads do: a count goes from 0 to 1 only in an operation, together with its entry.
 
 mod roots;
 mod spans;
@@ -27,7 +21,6 @@ use crate::{
     heap::{HEAP, header::Object},
 };
 use roots::Entries;
-use std::time::Duration;
 use violation::Findings;
 
 /// Looks for damage in the heap: an empty list says that none was found.
@@ -44,8 +37,7 @@ use violation::Findings;
 ///
 /// It may be called at any time, from any thread, while others use the collector: with a pin or a borrow held, from a `Drop`, during a
 /// cycle. It never waits for borrows or pins that anyone holds. It allocates nothing in the collector's heap. The one place it must not be called from is a global allocator. A cell that is borrowed for writing is not
-/// looked into. That a root has its entry is checked by looking again for two seconds, if need be, since it holds only when no thread
-/// is in the middle of a `clone`.
+/// looked into.
 ///
 /// Cost: **all threads that allocate or change edges stand still meanwhile**, and so do those that open cells for writing: some tenths of a second for a
 /// million small objects. For each object it takes some 20 bytes of memory.
@@ -68,9 +60,6 @@ pub fn verify() -> Vec<Violation> {
     at_rest(attempt)
 }
 
-/// How long the world goes on between two looks at suspects: two seconds in all.
-const PATIENCE: [u64; 12] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-
 /// Everything, unless a marker is at work.
 fn attempt() -> Option<Vec<Violation>> {
     let mut findings = Findings::new();
@@ -80,17 +69,9 @@ fn attempt() -> Option<Vec<Violation>> {
     let entries = Entries::collect();
     spans::check(&survey, &still, &mut findings);
     entries.check(&survey, &mut findings);
-    let mut suspects = entries.find_suspects(&survey, &mut findings);
+    entries.check_roots(&survey, &mut findings);
     check_edges(&survey, &mut findings);
     drop((survey, still));
-    for pause in PATIENCE {
-        if suspects.is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(pause));
-        roots::look_again(&mut suspects)?;
-    }
-    suspects.iter().for_each(|&suspect| findings.about(ViolationKind::RootWithoutEntry, suspect, 0, 0));
     let mut violations = findings.into_violations();
     violations.extend(HEAP.pages.check().into_iter().map(Violation::of_pages));
     Some(violations)

@@ -2,7 +2,7 @@
 
 use super::violation::{Findings, ViolationKind};
 use crate::{
-    collector::survey::{Stillness, Survey, type_in},
+    collector::survey::{Survey, type_in},
     heap::{header::Object, os_vec::OsVec},
     mutator::{record::records, root_lists::ROOTS},
 };
@@ -44,9 +44,8 @@ impl Entries {
         }
     }
 
-    /// Compares every object's flag with its entries, and gives back the roots that have none.
-    pub(super) fn find_suspects(&self, survey: &Survey, findings: &mut Findings) -> OsVec<Object> {
-        let mut suspects = OsVec::new();
+    /// Compares every object's flag with its entries; and roots have one.
+    pub(super) fn check_roots(&self, survey: &Survey, findings: &mut Findings) {
         for span in survey.spans() {
             survey.for_each_object(span, |object| {
                 // SAFETY: the survey says that it is an object.
@@ -59,11 +58,10 @@ impl Entries {
                 if logged != usize::from(seen.in_log) {
                     findings.about(ViolationKind::LogFlag, object, seen.in_log.into(), logged);
                 } else if seen.count > 0 && entries.is_empty() {
-                    suspects.push(object);
+                    findings.about(ViolationKind::RootWithoutEntry, object, 0, 0);
                 }
             });
         }
-        suspects
     }
 }
 
@@ -73,28 +71,4 @@ fn for_each_entry(mut f: impl FnMut(Object, bool)) {
         unsafe { record.local() }.candidates.for_each(&mut f);
     }
     ROOTS.for_each(f);
-}
-
-/// Leaves those of the suspects that have no entry now either, and still have a count. `None` if a marker is at work: it may have entries
-/// that nobody else knows of.
-pub(super) fn look_again(suspects: &mut OsVec<Object>) -> Option<()> {
-    let still = Stillness::begin()?;
-    let mut cleared = OsVec::<Object>::new();
-    for_each_entry(|object, _| {
-        if suspects.binary_search(&object).is_ok() {
-            cleared.push(object);
-        }
-    });
-    cleared.sort_unstable();
-    let mut left = OsVec::new();
-    for &suspect in suspects.iter() {
-        // SAFETY: nothing has been freed: the worker, which is here, has swept nothing.
-        let is_root = unsafe { suspect.roots() }.look().count > 0;
-        if is_root && cleared.binary_search(&suspect).is_err() {
-            left.push(suspect);
-        }
-    }
-    drop(still);
-    *suspects = left;
-    Some(())
 }
