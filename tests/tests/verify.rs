@@ -4,7 +4,7 @@ use graphgc::{
     Gc, GcCell, GcMutex, GcRefCell, GcRwLock, Outcome, Trace, Violation, ViolationKind as Kind, collect,
     testing::{
         MarkingHeld,
-        corrupt::{self, SpanDamage},
+        corrupt::{self, LinkDamage, SpanDamage},
         is_marking, request_cycle,
     },
     verify,
@@ -114,6 +114,15 @@ fn open_nested(scene: &Scene) {
     assert_eq!(verify(), []);
 }
 
+/// Damages the link of the owner's node.
+unsafe fn damage_link(scene: &Scene, damage: LinkDamage) {
+    let weak = Gc::downgrade(&scene.owner.node);
+    assert_eq!(verify(), []);
+    // SAFETY: it has been downgraded.
+    unsafe { corrupt::weak_link(scene.node, damage) };
+    forget(weak);
+}
+
 const IN_LOG: u32 = 1;
 const UNSHARED: u32 = 2;
 const ONE: u32 = 4;
@@ -156,6 +165,18 @@ damages! {
         open_nested(it);
         corrupt::claim_edge(it.node, 1);
     };
+    // Weak handles.
+    weak_handle_to_a_free_slot: [WeakLink], |it: &Scene| {
+        let dying = Gc::new([5u64; 61]);
+        let place = Gc::as_ptr(&dying).addr() - 8;
+        drop(dying);
+        assert_eq!(collect().outcome, Outcome::Settled);
+        damage_link(it, LinkDamage::Elsewhere(place));
+    };
+    weak_handle_to_another: [WeakLink], |it: &Scene| damage_link(it, LinkDamage::Elsewhere(it.dropping.addr() - 8));
+    link_that_comes_again: [WeakLink], |it: &Scene| damage_link(it, LinkDamage::InARing);
+    link_that_is_none: [WeakLink], |it: &Scene| damage_link(it, LinkDamage::IsNoLink);
+    link_that_is_lost: [WeakLink], |it: &Scene| damage_link(it, LinkDamage::Lost);
     // Spans.
     too_many_slots: [SpanShape, Account], |it: &Scene| corrupt::span(it.node, SpanDamage::Slots);
     cursor_behind_free_slots: [FreeSlotBeforeCursor], |it: &Scene| corrupt::span(it.node, SpanDamage::Cursor);
@@ -245,7 +266,7 @@ fn shared(random: &mut Random) -> Gc<Shared> {
 /// Changes what everyone shares in every way there is, with handles that move from cell to cell without an operation.
 fn change(roots: &[Gc<Shared>], random: &mut Random) {
     let [a, b] = [(); 2].map(|()| &roots[random.below(roots.len())]);
-    match random.below(14) {
+    match random.below(16) {
         0 => a.next.set(Some(shared(random))),
         1 => a.next.set(b.next.get()),
         2 => a.list.lock().push(b.clone()),
@@ -272,6 +293,8 @@ fn change(roots: &[Gc<Shared>], random: &mut Random) {
             b.list.lock().extend(moved);
         }
         12 if a.nested.read().len() > 5 => a.nested.write().clear(),
+        13 => a.list.lock().extend(Gc::downgrade(b).upgrade()),
+        14 => forget(Gc::downgrade(&shared(random))),
         6 if a.list.lock().len() > 50 => a.list.lock().clear(),
         _ => drop(a.list.lock().iter().map(Gc::clone).collect::<Vec<_>>()),
     }

@@ -9,7 +9,7 @@
 //!
 //! Reading the address and counting the target are one operation, so no S2 falls between them; an upgrade while marking is logged and shades, like every count that goes from 0 to 1.
 //!
-//! No thread waits for a shard's lock in an operation, and the collector takes it with the world running.
+//! No thread waits for a shard's lock in an operation, and the collector takes it with the world running. So does the verifier, which holds all of them while it looks (`HeldLinks`).
 
 use super::grey::set_mark;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         os_vec::OsVec,
     },
     mutator::Operation,
-    sync::{AtomicPtr, Mutation, Mutex, Ordering, const_fn, global, lock, weakened},
+    sync::{AtomicPtr, Mutation, Mutex, MutexGuard, Ordering, const_fn, global, lock, weakened},
     trace::{
         Trace, Tracer,
         facts::{Facts, Info},
@@ -162,7 +162,21 @@ impl WeakLinks {
     }
 
     fn shard(&self, target: Object) -> &Mutex<Shard> {
-        &self.shards[hash(target) >> 32 & (SHARDS - 1)]
+        &self.shards[shard_index(target)]
+    }
+
+    /// Keeps the table as it is until the result is dropped. The caller is in no operation and has not stopped the world yet.
+    pub(crate) fn hold(&self) -> HeldLinks<'_> {
+        HeldLinks(std::array::from_fn(|index| lock(&self.shards[index])))
+    }
+
+    /// Damages the table for tests; see [`Shard::damage`].
+    ///
+    /// # Safety
+    /// As there.
+    pub(crate) unsafe fn damage(&self, target: Object, damage: LinkDamage) {
+        // SAFETY: by contract.
+        unsafe { lock(self.shard(target)).damage(target, damage) };
     }
 
     /// Keeps the links of live targets, and clears those of white ones. The collector calls this between S2 and the sweep. Returns how many it has cleared, and the bytes of
@@ -183,6 +197,95 @@ impl WeakLinks {
             });
         }
         (cleared, kept * crate::trace::type_info::Describe::<WeakLink>::SLOT_BYTES as usize)
+    }
+}
+
+/// What tests can do to a link.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkDamage {
+    /// It leads to this address.
+    Elsewhere(usize),
+    /// Behind it in its chain it comes again.
+    InARing,
+    /// The target itself is in its place.
+    IsNoLink,
+    /// Its chain begins behind it.
+    Lost,
+}
+
+/// What is wrong with the table, or a link in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LinkFlaw {
+    /// It is no link.
+    NoLink,
+    /// It leads to this address, where there is no object.
+    Dangling(usize),
+    /// It lies where one looks for the links of others than this target.
+    Misplaced(usize),
+    /// There is another link to this target.
+    Double(usize),
+    /// A shard has not as many links as it says.
+    Number(usize),
+}
+
+/// The table, which nobody can change.
+pub(crate) struct HeldLinks<'a>([MutexGuard<'a, Shard>; SHARDS]);
+
+impl HeldLinks<'_> {
+    /// Calls `flaw` with the address of each link that is not in order; `is_link` and `is_object` know what is at an address.
+    ///
+    /// # Safety
+    /// `is_link` is true of links only.
+    pub(crate) unsafe fn check(
+        &self,
+        is_link: impl Fn(Object) -> bool,
+        is_object: impl Fn(Object) -> bool,
+        mut flaw: impl FnMut(usize, LinkFlaw),
+    ) {
+        for (index, shard) in self.0.iter().enumerate() {
+            let mut found = 0;
+            for (place, first) in shard.chains.iter().enumerate() {
+                let mut rest = *first;
+                while let Some(object) = rest.filter(|_| found <= shard.links) {
+                    found += 1;
+                    if !is_link(object) {
+                        flaw(object.address(), LinkFlaw::NoLink);
+                        break;
+                    }
+                    // SAFETY: by contract.
+                    let it = unsafe { link(object) };
+                    if let Some(it) = shard.flaw_of(object, it.target(), (index, place), &is_object) {
+                        flaw(object.address(), it);
+                    }
+                    rest = it.next();
+                }
+            }
+            if found != shard.links {
+                flaw(0, LinkFlaw::Number(shard.links));
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// What is wrong with a link to `target`, found at `here`; those before it in its chain are links.
+    fn flaw_of(
+        &self,
+        link: Object,
+        target: Option<Object>,
+        here: (usize, usize),
+        is_object: impl Fn(Object) -> bool,
+    ) -> Option<LinkFlaw> {
+        let Some(target) = target.filter(|&target| is_object(target)) else {
+            return Some(LinkFlaw::Dangling(target.map_or(0, Object::address)));
+        };
+        if (shard_index(target), self.place(target)) != here {
+            Some(LinkFlaw::Misplaced(target.address()))
+        } else if self.find(target) != Some(link) {
+            Some(LinkFlaw::Double(target.address()))
+        } else {
+            None
+        }
     }
 }
 
@@ -212,6 +315,25 @@ impl Shard {
         unsafe { link(new) }.set_next(self.chains[place]);
         self.chains[place] = Some(new);
         self.links += 1;
+    }
+
+    /// Damages the table for tests, as far as it concerns the link of `target`.
+    ///
+    /// # Safety
+    /// `target` has a link. The process ends soon.
+    unsafe fn damage(&mut self, target: Object, damage: LinkDamage) {
+        let object = self.find(target).expect("it has a link");
+        // SAFETY: it is in the table.
+        let it = unsafe { link(object) };
+        let place = self.place(target);
+        match damage {
+            LinkDamage::Elsewhere(address) => {
+                it.target.store(std::ptr::with_exposed_provenance_mut(address), Ordering::Relaxed);
+            }
+            LinkDamage::InARing => it.set_next(Some(object)),
+            LinkDamage::IsNoLink => self.chains[place] = Some(target),
+            LinkDamage::Lost => self.chains[place] = it.next(),
+        }
     }
 
     /// Twice as many chains.
@@ -250,6 +372,10 @@ impl Shard {
             }
         }
     }
+}
+
+fn shard_index(target: Object) -> usize {
+    hash(target) >> 32 & (SHARDS - 1)
 }
 
 /// Objects are eight bytes apart at least.

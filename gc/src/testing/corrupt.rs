@@ -5,6 +5,7 @@
 
 use crate::{
     cell::{edge_word::EdgeWord, lock::CellLock},
+    collector::weak_links::WEAK_LINKS,
     heap::{
         HEAP,
         arena::{ARENA_PAGES, Arena, METADATA_PAGES},
@@ -21,6 +22,8 @@ use crate::{
     },
 };
 use std::ptr::NonNull;
+
+pub use crate::collector::weak_links::LinkDamage;
 
 /// What can be done to a span.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +141,15 @@ pub unsafe fn edge<T>(payload: *const T) {
     // SAFETY: by contract.
     let cell = unsafe { Cells::of(object).edges[0].as_ref() };
     assert!(cell.exchange(cell.read(), NonNull::new(free).map(Object::new)).is_ok());
+}
+
+/// Damages the link of an object that has been downgraded.
+///
+/// # Safety
+/// `payload` is that of such an object.
+pub unsafe fn weak_link<T>(payload: *const T, damage: LinkDamage) {
+    // SAFETY: by contract.
+    unsafe { WEAK_LINKS.damage(object_of(payload).0, damage) };
 }
 
 /// Sets the flag *claimed* of the `n`th lock-type cell of an object, and of nothing in it.

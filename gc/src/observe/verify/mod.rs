@@ -6,6 +6,7 @@
 //! until all have been compared, so that none can be moved and met twice, or dropped; handles elsewhere only add to the counts. Everything is exact, whatever other
 //! threads do: a count goes from 0 to 1 only in an operation, together with its entry.
 
+mod links;
 mod roots;
 mod spans;
 mod violation;
@@ -17,6 +18,7 @@ use crate::{
         at_rest,
         survey::{Stillness, Survey},
         walk::{Flaw, Walk},
+        weak_links::WEAK_LINKS,
     },
     heap::{HEAP, header::Object},
 };
@@ -33,7 +35,8 @@ use violation::Findings;
 /// - every root (an object with a handle outside the heap) has an entry in the collector's lists, and no entry is stale;
 /// - every edge of every object that a root reaches leads to an object, and to one that knows of edges if nothing counts this one;
 /// - the flags of every cell are consistent, and no object has more handles in cells that keep theirs counted than its root count
-///   says.
+///   says;
+/// - the table that weak handles lead through has one entry for each target, and every target is an object.
 ///
 /// It may be called at any time, from any thread, while others use the collector: with a pin or a borrow held, from a `Drop`, during a
 /// cycle. It never waits for borrows or pins that anyone holds. It allocates nothing in the collector's heap. The one place it must not be called from is a global allocator. A cell that is borrowed for writing is not
@@ -63,6 +66,8 @@ pub fn verify() -> Vec<Violation> {
 /// Everything, unless a marker is at work.
 fn attempt() -> Option<Vec<Violation>> {
     let mut findings = Findings::new();
+    // Before the world stops: threads get into operations with a lock of the table held.
+    let links = WEAK_LINKS.hold();
     let still = Stillness::begin()?;
     // SAFETY: everything stands still until `still` is dropped, and nothing is swept while the worker is here.
     let survey = unsafe { Survey::take() };
@@ -71,7 +76,8 @@ fn attempt() -> Option<Vec<Violation>> {
     entries.check(&survey, &mut findings);
     entries.check_roots(&survey, &mut findings);
     check_edges(&survey, &mut findings);
-    drop((survey, still));
+    links::check(&links, &survey, &mut findings);
+    drop((survey, still, links));
     let mut violations = findings.into_violations();
     violations.extend(HEAP.pages.check().into_iter().map(Violation::of_pages));
     Some(violations)

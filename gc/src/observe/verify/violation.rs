@@ -86,6 +86,8 @@ pub enum ViolationKind {
     ClaimedInCounted,
     /// An edge that nothing counts leads to an object whose header says that its only handle is the only way to it.
     UnsharedTarget,
+    /// The table of weak handles is damaged, or one leads to what is no object.
+    WeakLink,
 }
 
 impl Violation {
@@ -187,6 +189,7 @@ impl Finding {
             Kind::CellFlags => format!("the lock of the cell at {a:#x} has flags that exclude each other"),
             Kind::ClaimedInCounted => format!("the cell at {a:#x} is claimed inside counted content"),
             Kind::UnsharedTarget => format!("an edge leads to {a:#x}, which says that only its one handle does"),
+            Kind::WeakLink => super::links::in_words(a, b),
         };
         Violation { kind: self.kind, address: self.address, type_name: self.type_name, detail }
     }
