@@ -247,8 +247,10 @@ impl Play<'_> {
     }
 
     fn begin_marking(&mut self) {
+        let fresh = self.keeps(Rule::ProgressIsOfACycle);
         for object in &mut self.state.objects {
             object.color = Color::White;
+            object.lock.left = object.lock.left.filter(|_| !fresh);
         }
         if self.keeps(Rule::TakeTheLogAtS1) {
             self.state.taken_log = std::mem::take(&mut self.state.log);
@@ -326,13 +328,10 @@ impl Play<'_> {
 
     // Marking.
 
-    /// Begins to trace an object: its plain fields, and its W.
+    /// Begins to trace an object: its plain fields.
     fn trace(&mut self, id: Id) {
-        let Object { plain, w, .. } = *self.object(id);
+        let plain = self.object(id).plain;
         plain.into_iter().for_each(|target| self.shade(target));
-        if self.keeps(Rule::WKeptByMarkedTarget) {
-            w.into_iter().for_each(|w| self.shade(w));
-        }
         for ephemeron in self.waiting_for(id) {
             if self.keeps(Rule::MarkedKeyWakes) {
                 self.wake(ephemeron);
@@ -342,7 +341,7 @@ impl Play<'_> {
         self.state.marker = match shape {
             _ if self.object(id).key.is_some() => self.trace_ephemeron(id),
             _ if shape.edge => Marker::AtEdge(id),
-            _ if shape.lock => Marker::AtLock(id),
+            _ if shape.has_lock() => Marker::AtLock(id),
             _ => Marker::Idle,
         };
         self.object(id).color = Color::Black;
@@ -350,7 +349,7 @@ impl Play<'_> {
 
     /// The value waits for the key: first the ephemeron is where one finds it who marks the key, then the key is looked at.
     fn trace_ephemeron(&mut self, id: Id) -> Marker {
-        let white = self.object(id).key.is_some_and(|key| self.is_white(key));
+        let white = self.object(id).key.is_some_and(|key| self.touch(key) && self.is_white(key));
         if !self.keeps(Rule::ValueWaitsForKey) || !white && !self.keeps(Rule::WaitThenLook) {
             self.wake(id);
             return Marker::Idle;
@@ -382,13 +381,16 @@ impl Play<'_> {
         let edge = self.object(id).edge;
         edge.target.into_iter().for_each(|target| self.shade(target));
         debug_assert!(!edge.counted, "only in the content of other cells are cells of the heap ever counted");
-        if self.scenario.shapes[usize::from(id)].lock {
+        if self.scenario.shapes[usize::from(id)].has_lock() {
             self.state.marker = Marker::AtLock(id);
         }
     }
 
     fn enter_lock(&mut self) {
         let Marker::AtLock(owner) = std::mem::take(&mut self.state.marker) else { return };
+        if self.scenario.shapes[usize::from(owner)].edges {
+            return self.trace_chunk(owner);
+        }
         let flag_first = !self.keeps(Rule::FlagSetLast);
         let may_enter_held = !self.keeps(Rule::SkipWriteHeld);
         let claims = self.keeps(Rule::MarkerClaimsContent);

@@ -42,6 +42,9 @@ impl Play<'_> {
         }
         let Some(target) = self.object(w).target else { return };
         if !self.is_white(target) {
+            if self.keeps(Rule::WKeptByMarkedTarget) {
+                self.object(w).color = Color::Black;
+            }
             return;
         }
         if self.reachable().has(target) {
@@ -51,6 +54,7 @@ impl Play<'_> {
             return;
         }
         self.object(w).target = None;
+        self.object(target).w = None;
         if self.keeps(Rule::WNotFreedWithTarget) {
             self.object(w).color = Color::Black;
         }

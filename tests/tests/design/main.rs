@@ -22,7 +22,7 @@
 //! | --- | --- |
 //! | `rules` | a name for every rule, what it is when weakened, and which scenario misses it |
 //! | `state` | objects, threads, lists, phases |
-//! | `play`, `mutator`, `collector`, `ending` | the rules: what each step does and when it may be taken |
+//! | `play`, `mutator`, `births`, `edges`, `collector`, `ending` | the rules: what each step does and when it may be taken |
 //! | `properties` | the above |
 //! | `scenario`, `scenarios` | what is in the heap, which actions each thread may take and how many |
 //! | `model` | the searches |
@@ -33,8 +33,8 @@
 //! upgrade, winning a lock); S1 and S2 wait for operations. The marker claims one handle or one `GcCell` in one step, and so is filtering or scanning one
 //! entry; tracing an object is several. Lists are sets: duplicates in one buffer are filtered one by one in the code, and
 //! the last one that is left decides. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already. Content of a lock-type
-//! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. Not played:
-//! `new_cyclic`, births of ephemerons, edge collections, threads that end, the caches of spans (a slot is a span), memory orderings (loom's part).
+//! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. A collection of
+//! edges lies directly in an object, so it is never counted. Not played: the caches of spans (a slot is a span), memory orderings (loom's part).
 //!
 //! Where the design leaves a choice, the model does what the crate does: the scan takes the log before the candidates and leaves to the log
 //! what it speaks for; content that was counted back is not traced again in the same cycle, for it is rooted; large content
@@ -42,7 +42,7 @@
 //!
 //! # How to change a rule of the design
 //!
-//! Here first. Change what `play`, `mutator`, `collector` or `ending` do and run `cargo test -p graphgc-tests --test design`: a violation comes
+//! Here first. Change what `play`, `mutator`, `births`, `edges`, `collector` or `ending` do and run `cargo test -p graphgc-tests --test design`: a violation comes
 //! with its steps. A new rule gets a name in `rules`, a weakened form where it is played, and a scenario that misses it. If no scenario
 //! does, either there should be one or the rule is not needed: `REDUNDANT` is the place to say why.
 //!
@@ -56,7 +56,9 @@
 //! gives every thread that acts so many more actions and the collector so many more cycles, in the scenarios whose name contains
 //! the text. Some hundred bytes of memory go for every state that waits for its turn.
 
+mod births;
 mod collector;
+mod edges;
 mod ending;
 mod model;
 mod mutator;

@@ -3,22 +3,22 @@
 use super::{
     play::Play,
     rules::Rule,
-    scenario::{Act, Fields, Nested},
-    state::{Color, Edge, Fault, Held, Id, Life, Lock, Object, Pc, Phase, Pin, State, Thread},
+    scenario::{Act, Nested},
+    state::{Color, Edge, Fault, Held, Id, Lock, MARKER, Object, Pc, Phase, Pin, State, Thread},
 };
 
 /// Handles to one object on one thread's stack, at most.
 const HANDLES: u8 = 2;
 
 impl Play<'_> {
-    fn thread(&mut self, thread: u8) -> &mut Thread {
+    pub(super) fn thread(&mut self, thread: u8) -> &mut Thread {
         &mut self.state.threads[usize::from(thread)]
     }
 
     /// Whether `thread` is inside an operation.
     pub(crate) fn in_operation(&self, thread: u8) -> bool {
         match self.state.threads[usize::from(thread)].pc {
-            Pc::Idle | Pc::Cloning(_) | Pc::Releasing { .. } => false,
+            Pc::Idle | Pc::Cloning(_) | Pc::Releasing { .. } | Pc::Connecting { .. } | Pc::Rebuilding { .. } => false,
             Pc::Counting { looks, .. } => {
                 self.keeps(if looks { Rule::UpgradeIsOneOperation } else { Rule::GetIsOneOperation })
             }
@@ -31,8 +31,17 @@ impl Play<'_> {
         }
     }
 
+    /// Whether `thread` has a counted handle to `id`.
+    pub(super) fn has(&self, thread: u8, id: Id) -> bool {
+        self.state.threads[usize::from(thread)].handles[usize::from(id)] > 0
+    }
+
+    pub(super) fn is_pinned(&self, thread: u8) -> bool {
+        self.state.threads[usize::from(thread)].pin != Pin::No
+    }
+
     /// Whether `thread` may look at the payload of `id`.
-    fn reaches(&self, thread: u8, id: Id) -> bool {
+    pub(super) fn reaches(&self, thread: u8, id: Id) -> bool {
         let own = &self.state.threads[usize::from(thread)];
         self.scenario.shapes[usize::from(id)].outside
             || own.handles[usize::from(id)] > 0
@@ -46,7 +55,7 @@ impl Play<'_> {
             || self.heap().any(|owner| holds(self.peek(owner)) && self.reaches(thread, owner))
     }
 
-    fn peek(&self, id: Id) -> &Object {
+    pub(super) fn peek(&self, id: Id) -> &Object {
         &self.state.objects[usize::from(id)]
     }
 
@@ -72,12 +81,12 @@ impl Play<'_> {
         self.reaches(thread, owner) && (self.nested(owner) != Nested::Edge || self.has_guard(thread, owner))
     }
 
-    fn has_guard(&self, thread: u8, id: Id) -> bool {
+    pub(super) fn has_guard(&self, thread: u8, id: Id) -> bool {
         let lock = &self.peek(id).lock;
         lock.readers.has(thread) || lock.held == Held::Writing(thread)
     }
 
-    fn may_hold_one_more(&self, thread: u8, id: Id) -> bool {
+    pub(super) fn may_hold_one_more(&self, thread: u8, id: Id) -> bool {
         self.state.threads[usize::from(thread)].handles[usize::from(id)] < HANDLES
     }
 
@@ -106,6 +115,10 @@ impl Play<'_> {
                 | Act::Downgrade(..)
                 | Act::Upgrade(_)
                 | Act::Value(_)
+                | Act::NewLink(_)
+                | Act::Connect(..)
+                | Act::Edges(..)
+                | Act::End
         )
     }
 
@@ -115,19 +128,16 @@ impl Play<'_> {
         if own.budget == 0 && !Self::is_free(act) {
             return false;
         }
-        let has = |id: Id| own.handles[usize::from(id)] > 0;
-        let pinned = own.pin != Pin::No;
+        let has = |id: Id| self.has(thread, id);
+        let pinned = self.is_pinned(thread);
         let gets = |target: Option<Id>| target.is_some_and(|id| self.may_hold_one_more(thread, id));
         let lock = |id: Id| self.peek(id).lock;
         match act {
-            Act::New(slot, fields) => {
-                let Fields { plain, skipped, edge, content, .. } = fields;
-                self.peek(slot).life == Life::Unborn
-                    && [plain, skipped, edge, content]
-                        .into_iter()
-                        .flatten()
-                        .all(|id| has(id) && !self.has_guard(thread, id))
+            Act::New(..) | Act::Alloc(..) | Act::NewLink(_) | Act::Connect(..) | Act::Downgrade(..) => {
+                self.may_be_born(thread, act)
             }
+            Act::Edges(owner, change) => self.may_change(thread, owner, change),
+            Act::End => own.handles.iter().all(|&handles| handles == 0) && !pinned,
             Act::Clone(id) => has(id) && gets(Some(id)),
             Act::Pass(id) => {
                 let other = 1 - thread;
@@ -151,6 +161,11 @@ impl Play<'_> {
             }
             Act::Pin => !pinned,
             Act::Unpin => pinned && own.locals.iter().all(|id| has(id) || !self.has_guard(thread, id)),
+            Act::LoadContent(owner, index) => {
+                let target = lock(owner).content[usize::from(index)];
+                let reads = self.reaches(thread, owner) && lock(owner).held == Held::No;
+                pinned && reads && target.is_some_and(|id| !own.locals.has(id))
+            }
             Act::Load(owner) => {
                 let target = self.edge(owner).target;
                 pinned && self.reaches_edge(thread, owner) && target.is_some_and(|id| !own.locals.has(id))
@@ -162,9 +177,6 @@ impl Play<'_> {
             }
             Act::Store(owner, new) => pinned && own.locals.has(new) && self.reaches_edge(thread, owner),
             Act::ToGc(id) => pinned && own.locals.has(id) && self.may_hold_one_more(thread, id),
-            Act::Alloc(slot, plain) => {
-                pinned && has(plain) && !self.has_guard(thread, plain) && self.peek(slot).life == Life::Unborn
-            }
             Act::Read(owner) => {
                 let admitted = !self.keeps(Rule::ReleasingKeepsReadersOut) && lock(owner).held == Held::Releasing;
                 let free = admitted || lock(owner).held == Held::No;
@@ -197,10 +209,6 @@ impl Play<'_> {
                     && has(id)
                     && (own.handles[usize::from(id)] > 1 || id != owner)
             }
-            Act::Downgrade(id, slot) => {
-                let slot_is_free = self.peek(slot).life == Life::Unborn;
-                self.reaches(thread, id) && self.peek(id).w.map_or(slot_is_free, |w| self.may_hold_one_more(thread, w))
-            }
             Act::Upgrade(w) => self.reaches_weak(thread, w) && gets(self.peek(w).target),
             Act::Value(id) => self.reaches(thread, id) && gets(self.peek(id).value),
             Act::Finalize(id) => self.state.queue.has(id) && self.may_hold_one_more(thread, id),
@@ -216,7 +224,11 @@ impl Play<'_> {
             self.settle(thread);
         }
         match act {
-            Act::New(slot, fields) => self.new_object(thread, slot, fields),
+            Act::New(..) | Act::Alloc(..) | Act::NewLink(_) | Act::Connect(..) | Act::Downgrade(..) => {
+                self.give_birth(thread, act);
+            }
+            Act::Edges(owner, change) => self.change(thread, owner, change),
+            Act::End => self.end_thread(thread),
             Act::Clone(id) => self.clone_handle(thread, Some(id)),
             Act::Pass(id) => {
                 self.give(thread, id);
@@ -237,6 +249,7 @@ impl Play<'_> {
                 own.locals = Default::default();
             }
             Act::Load(owner) => self.local(thread, self.edge(owner).target),
+            Act::LoadContent(owner, index) => self.local(thread, self.peek(owner).lock.content[usize::from(index)]),
             Act::Local(id) => {
                 self.share(id);
                 self.local(thread, Some(id));
@@ -246,12 +259,6 @@ impl Play<'_> {
             Act::ToGc(id) => {
                 self.count_for(thread, id);
                 self.receive(thread, id);
-            }
-            Act::Alloc(slot, plain) => {
-                self.born(slot, Object { plain: Some(plain), ..Object::default() });
-                self.give(thread, plain);
-                self.claim_for_newborn(thread, plain);
-                self.thread(thread).locals.add(slot);
             }
             Act::Read(owner) => self.object(owner).lock.readers.add(thread),
             Act::EndRead(owner) => self.object(owner).lock.readers.remove(thread),
@@ -269,7 +276,6 @@ impl Play<'_> {
             Act::EndWriteNested(owner) => self.object(owner).lock.nested_writer = None,
             Act::MoveOutNested(owner) => self.move_out(thread, owner, 1),
             Act::MoveInNested(owner, id) => self.move_in(thread, owner, 1, id),
-            Act::Downgrade(id, slot) => self.downgrade(thread, id, slot),
             Act::Upgrade(w) => self.begin_upgrade(thread, w),
             Act::Value(id) => self.value(thread, id),
             Act::Finalize(id) => {
@@ -295,6 +301,8 @@ impl Play<'_> {
             }
             Pc::Winning { owner, in_slices } => self.release(thread, owner, in_slices),
             Pc::Releasing { owner, next } => self.release_next(thread, owner, next),
+            Pc::Connecting { slot, w } => self.connect(slot, w),
+            Pc::Rebuilding { owner, shaded, cycle } => self.rebuild(thread, owner, shaded, cycle),
             Pc::Filtering { entry, count } => {
                 let object = self.object(entry);
                 object.in_log = true;
@@ -326,74 +334,14 @@ impl Play<'_> {
         self.thread(thread).pc = Pc::Filtering { entry, count };
     }
 
-    fn receive(&mut self, thread: u8, id: Id) {
+    pub(super) fn receive(&mut self, thread: u8, id: Id) {
         self.thread(thread).handles[usize::from(id)] += 1;
     }
 
     /// A handle leaves the stack, its count still up.
-    fn give(&mut self, thread: u8, id: Id) -> Option<Id> {
+    pub(super) fn give(&mut self, thread: u8, id: Id) -> Option<Id> {
         self.thread(thread).handles[usize::from(id)] -= 1;
         Some(id)
-    }
-
-    /// A new object comes into its slot.
-    fn born(&mut self, slot: Id, object: Object) {
-        let black = match self.state.phase {
-            Phase::Scanning | Phase::Marking => self.keeps(Rule::BlackAllocation),
-            Phase::Clearing | Phase::Handshake | Phase::Finalizing => self.keeps(Rule::BlackUntilSweeping),
-            Phase::Sweeping | Phase::Off => false,
-        };
-        let color = if black { Color::Black } else { Color::White };
-        let swept = self.keeps(Rule::AllocateInSweptSpans);
-        *self.object(slot) = Object { life: Life::Alive, color, swept, ..object };
-    }
-
-    fn new_object(&mut self, thread: u8, slot: Id, fields: Fields) {
-        let claims_lock = !(fields.leaked && self.keeps(Rule::LeaveWriteHeldCounted));
-        let lock = Lock {
-            held: if fields.leaked { Held::Leaked } else { Held::No },
-            claimed: claims_lock && self.scenario.shapes[usize::from(slot)].lock,
-            content: [fields.content, None],
-            ..Lock::default()
-        };
-        let edge = Edge { target: fields.edge, counted: false };
-        self.born(
-            slot,
-            Object {
-                count: 1,
-                unshared: true,
-                plain: fields.plain,
-                skipped: fields.skipped,
-                edge,
-                lock,
-                ..Object::default()
-            },
-        );
-        let claimed_content = fields.content.filter(|_| claims_lock);
-        for id in [fields.plain, fields.edge, claimed_content].into_iter().flatten() {
-            self.give(thread, id);
-            self.claim_for_newborn(thread, id);
-        }
-        if let Some(id) = fields.skipped {
-            self.give(thread, id);
-            if !self.keeps(Rule::SkippedStaysCounted) {
-                self.claim_for_newborn(thread, id);
-            }
-        }
-        if let Some(id) = fields.content.filter(|_| !claims_lock) {
-            self.give(thread, id);
-        }
-        if self.keeps(Rule::LogAtBirth) {
-            self.state.buffers[usize::from(thread)].add(slot);
-        }
-        self.receive(thread, slot);
-    }
-
-    /// What a new object is made of is claimed; a newborn has nothing that leads to it but this handle, and was born in this phase.
-    fn claim_for_newborn(&mut self, thread: u8, id: Id) {
-        if !self.end_newborn(thread, id) {
-            self.claim(thread, id, Rule::ShadeWhatNewClaims);
-        }
     }
 
     /// `Gc::drop`. A note ends in an operation, for which the record must be up to date. The slot of a newborn is free at once, unless something is to be done
@@ -409,6 +357,19 @@ impl Play<'_> {
         } else if self.peek(id).skipped.is_none() {
             self.free(id);
         }
+    }
+
+    /// A thread that has nothing left ends: its notes are counted, and what it has logged is handed over.
+    fn end_thread(&mut self, thread: u8) {
+        let notes = std::mem::take(&mut self.thread(thread).notes);
+        for id in notes.iter().filter(|_| self.keeps(Rule::EndCountsNotes)).collect::<Vec<_>>() {
+            self.up_in_operation(thread, id);
+        }
+        let entries = std::mem::take(&mut self.state.buffers[usize::from(thread)]);
+        if self.keeps(Rule::EndHandsOver) {
+            self.state.buffers[MARKER].0 |= entries.0;
+        }
+        self.thread(thread).budget = 0;
     }
 
     fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
@@ -571,19 +532,6 @@ impl Play<'_> {
 
     fn move_in(&mut self, thread: u8, owner: Id, index: u8, id: Id) {
         self.object(owner).lock.content[usize::from(index)] = self.give(thread, id);
-    }
-
-    fn downgrade(&mut self, thread: u8, id: Id, slot: Id) {
-        self.share(id);
-        if let Some(w) = self.peek(id).w {
-            self.up_in_operation(thread, w);
-            self.receive(thread, w);
-        } else {
-            self.born(slot, Object { count: 1, target: Some(id), ..Object::default() });
-            self.state.buffers[usize::from(thread)].add(slot);
-            self.object(id).w = Some(slot);
-            self.receive(thread, slot);
-        }
     }
 
     /// The first step of an upgrade: loads the target, and knows whether it must look at the mark.

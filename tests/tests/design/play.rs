@@ -44,8 +44,8 @@ impl Play<'_> {
         }
         let awaited = self.waiting_for(id).next().is_some();
         let object = self.object(id);
-        let holds = object.plain.is_some() || object.w.is_some() || object.key.is_some();
-        let leaf = !shape.edge && !shape.lock && !holds && !awaited;
+        let holds = object.plain.is_some() || object.key.is_some();
+        let leaf = !shape.edge && !shape.has_lock() && !holds && !awaited;
         if object.color == Color::White {
             object.color = if leaf { Color::Black } else { Color::Grey };
         }

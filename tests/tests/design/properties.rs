@@ -36,7 +36,7 @@ pub(crate) fn counted_handles(scenario: &Scenario, state: &State, id: Id) -> u8 
         let counted = counted_content(state, owner);
         count += if counted(0) { is(object.lock.content[0]) } else { 0 };
         let second = if shape.nested == Nested::Handle { counted(1) } else { object.lock.nested_counted };
-        count += if shape.lock && second { is(object.lock.content[1]) } else { 0 };
+        count += if shape.has_lock() && second { is(object.lock.content[1]) } else { 0 };
     }
     count
 }
@@ -94,6 +94,11 @@ fn roots(scenario: &Scenario, state: &State) -> Bits {
         }
         match thread.pc {
             Pc::Cloning(id) | Pc::CountingDown(id) => roots.add(id),
+            Pc::Connecting { slot, w } => {
+                roots.add(slot);
+                roots.add(w);
+            }
+            Pc::Rebuilding { owner, .. } => roots.add(owner),
             Pc::Storing { owner, new } | Pc::Overwriting { owner, new } => {
                 roots.add(owner);
                 roots.add(new);
@@ -115,7 +120,7 @@ pub(crate) fn reachable_lives(scenario: &Scenario, state: &State) -> bool {
 pub(crate) fn writers_are_alone(state: &State) -> bool {
     state.objects.iter().map(|object| object.lock).all(|lock| match lock.held {
         Held::Writing(_) | Held::Leaked => lock.readers.is_empty() && !lock.marker,
-        Held::No | Held::Releasing => true,
+        Held::No | Held::Releasing | Held::Rebuilding => true,
     })
 }
 
@@ -188,7 +193,7 @@ pub(crate) fn cells_are_in_order(scenario: &Scenario, state: &State) -> bool {
         let held = match lock.held {
             Held::Writing(thread) => !lock.claimed || winning(thread),
             Held::Leaked => !lock.claimed,
-            Held::No | Held::Releasing => true,
+            Held::No | Held::Releasing | Held::Rebuilding => true,
         };
         let nested = shape.nested == Nested::Handle || lock.claimed || lock.marker || lock.nested_counted;
         held && nested

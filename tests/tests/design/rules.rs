@@ -7,8 +7,9 @@
 use super::{
     scenario::Scenario,
     scenarios::{
-        BIRTHS, CYCLE, EDGES, EPHEMERONS, FINALIZERS, GARBAGE, KEPT_EPHEMERON, LEAK, NESTED_EDGE, NESTED_LOCK,
-        NESTED_STORE, NEW_WEAK, NEWBORNS, NOTES, PINS, SLICES, STORES, TRAP, WEAK, WRITERS,
+        BIRTHS, COLLECTIONS, CYCLE, CYCLIC, EDGES, EPHEMERONS, EXIT, FINALIZERS, GARBAGE, KEPT_EPHEMERON, LEAK,
+        NESTED_EDGE, NESTED_LOCK, NESTED_STORE, NEW_EPHEMERON, NEW_WEAK, NEWBORNS, NOTES, PINNED_COLLECTIONS, PINS,
+        REBUILDING, SLICES, STORES, TRAP, WEAK, WRITERS,
     },
 };
 
@@ -136,6 +137,11 @@ rules! {
     /// Nor is that to which a `Local` or a weak handle leads. Weakened: it may be.
     OtherWaysEndUnshared,
 
+    /// A thread that ends counts its notes. Weakened: it forgets them.
+    EndCountsNotes,
+    /// It hands over what it has logged. Weakened: it forgets that.
+    EndHandsOver,
+
     // Section 6: operations and stopping the world.
 
     /// No S1 or S2 while a thread is in an operation. Weakened: they do not wait.
@@ -181,7 +187,7 @@ rules! {
     SweepCountsDown,
     /// Sweeping forgets claimed handles. Weakened: it counts them down.
     SweepForgetsClaimed,
-    /// A marked target keeps its W marked. Weakened: it does not.
+    /// The pass over all W's marks those of marked targets. Weakened: it does not.
     WKeptByMarkedTarget,
     /// A W is not freed in the cycle its target dies in. Weakened: it may be.
     WNotFreedWithTarget,
@@ -191,6 +197,8 @@ rules! {
     ClearBeforeSweep,
     /// W's are cleared after S2 only. Weakened: from R on.
     ClearAfterS2,
+    /// `new_cyclic` holds its W until it has a target. Weakened: it lets go of it first.
+    LinkIsHeldUntilConnected,
     /// Each thread is seen inactive between clearing and sweeping. Weakened: sweeping begins at once.
     HandshakeBeforeSweep,
 
@@ -202,8 +210,27 @@ rules! {
     WaitThenLook,
     /// Marking a key wakes the ephemerons that wait for it. Weakened: it does not.
     MarkedKeyWakes,
+    /// A new ephemeron, which nobody will trace in this cycle, has its key shaded. Weakened: only its value.
+    BirthShadesKey,
     /// Between S2 and sweeping, who wants the value looks at the key's mark. Weakened: does not.
     ValueLooksAtKey,
+
+    // Collections of edges (`cell::collections`).
+
+    /// What comes into a collection is shaded. Weakened: it is claimed only.
+    EdgesInAreShaded,
+    /// What goes out of it, or is overwritten, is shaded. Weakened: it is not.
+    EdgesOutAreShaded,
+    /// What changes places is shaded. Weakened: it is not.
+    SwappedEdgesAreShaded,
+    /// An insertion in the part that is still to be traced makes that longer. Weakened: it does not.
+    InsertMovesProgress,
+    /// How much the marker has traced is of one cycle. Weakened: of all that come.
+    ProgressIsOfACycle,
+    /// Rebuilding shades all elements before they get a new order. Weakened: none.
+    RebuildShades,
+    /// It does so in the phase in which they get it. Weakened: in whatever phase.
+    RebuildShadesInItsPhase,
 
     // Section 9: finalizers.
 
@@ -270,6 +297,8 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::EndLooksForTheEntry, &NEWBORNS),
     (Rule::ClaimEndsUnshared, &NEWBORNS),
     (Rule::OtherWaysEndUnshared, &NEWBORNS),
+    (Rule::EndCountsNotes, &EXIT),
+    (Rule::EndHandsOver, &EXIT),
     (Rule::StopsWaitForOperations, &TRAP),
     (Rule::GetIsOneOperation, &EDGES),
     (Rule::UpgradeIsOneOperation, &WEAK),
@@ -291,11 +320,20 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::UpgradeLooksAtMark, &WEAK),
     (Rule::ClearBeforeSweep, &WEAK),
     (Rule::ClearAfterS2, &WEAK),
+    (Rule::LinkIsHeldUntilConnected, &CYCLIC),
     (Rule::HandshakeBeforeSweep, &WEAK),
     (Rule::ValueWaitsForKey, &EPHEMERONS),
     (Rule::WaitThenLook, &EPHEMERONS),
     (Rule::MarkedKeyWakes, &EPHEMERONS),
+    (Rule::BirthShadesKey, &NEW_EPHEMERON),
     (Rule::ValueLooksAtKey, &EPHEMERONS),
+    (Rule::EdgesInAreShaded, &COLLECTIONS),
+    (Rule::EdgesOutAreShaded, &PINNED_COLLECTIONS),
+    (Rule::SwappedEdgesAreShaded, &COLLECTIONS),
+    (Rule::InsertMovesProgress, &COLLECTIONS),
+    (Rule::ProgressIsOfACycle, &COLLECTIONS),
+    (Rule::RebuildShades, &REBUILDING),
+    (Rule::RebuildShadesInItsPhase, &REBUILDING),
     (Rule::MarkWhatFinalizersReach, &FINALIZERS),
     (Rule::PublishAfterMarking, &FINALIZERS),
     (Rule::QueueIsLogged, &FINALIZERS),

@@ -23,16 +23,27 @@ pub(crate) struct Shape {
     pub(crate) edge: bool,
     pub(crate) lock: bool,
     pub(crate) nested: Nested,
+    /// A collection of edges.
+    pub(crate) edges: bool,
     /// Not in the heap: a static with a `GcCell`. Never marked, never swept, always counted.
     pub(crate) outside: bool,
 }
 
+impl Shape {
+    /// Whether there is a lock around some of it.
+    pub(crate) fn has_lock(self) -> bool {
+        self.lock || self.edges
+    }
+}
+
 /// No field but plain ones.
-pub(crate) const LEAF: Shape = Shape { edge: false, lock: false, nested: Nested::Handle, outside: false };
+pub(crate) const LEAF: Shape = Shape { edge: false, lock: false, nested: Nested::Handle, edges: false, outside: false };
 /// A `GcCell`.
 pub(crate) const EDGE: Shape = Shape { edge: true, ..LEAF };
 /// A lock-type cell with two handles.
 pub(crate) const LOCK: Shape = Shape { lock: true, ..LEAF };
+/// A collection of two edges.
+pub(crate) const COLLECTION: Shape = Shape { edges: true, ..LEAF };
 /// A static `GcCell`.
 pub(crate) const STATIC: Shape = Shape { outside: true, ..EDGE };
 
@@ -43,8 +54,29 @@ pub(crate) struct Fields {
     pub(crate) skipped: Option<Id>,
     pub(crate) edge: Option<Id>,
     pub(crate) content: Option<Id>,
+    /// It is an ephemeron with this key, the handle to which stays on the stack.
+    pub(crate) key: Option<Id>,
+    pub(crate) value: Option<Id>,
     /// A guard of the lock-type cell has been leaked.
     pub(crate) leaked: bool,
+}
+
+/// What may be done to a collection of edges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// A handle of one's own, behind the last.
+    Push(Id),
+    /// A handle of one's own, before the first.
+    Insert(Id),
+    /// A handle of one's own in the place of the first.
+    Overwrite(Id),
+    /// The last is moved out.
+    Pop,
+    /// The first is moved out.
+    Remove,
+    Swap,
+    /// The same in a new buffer, as what takes long does it.
+    Rebuild,
 }
 
 /// What a mutator may do. Objects are named by their slots.
@@ -71,6 +103,8 @@ pub(crate) enum Act {
     Unpin,
     /// Pinned load of the `GcCell` of this object.
     Load(Id),
+    /// A `Local` to what a collection of edges of this object holds at this place.
+    LoadContent(Id, u8),
     /// `Gc::local` of a handle of one's own.
     Local(Id),
     /// A `Local` to what a plain field of this object leads to.
@@ -102,13 +136,21 @@ pub(crate) enum Act {
     Upgrade(Id),
     /// A handle to the value of this ephemeron.
     Value(Id),
+    /// The first step of `new_cyclic`: the W in this slot is born without a target.
+    NewLink(Id),
+    /// The rest of it: an object is born in the first slot for the W.
+    Connect(Id, Id),
+    /// A change of the collection of this object.
+    Edges(Id, Change),
+    /// The thread ends; it has no handles left.
+    End,
     /// The finalizer thread takes this object out of the queue; what the finalizer does are further acts.
     Finalize(Id),
 }
 
 impl Act {
     pub(crate) fn is_about_weak(self) -> bool {
-        matches!(self, Act::Downgrade(..) | Act::Upgrade(_) | Act::Value(_))
+        matches!(self, Act::Downgrade(..) | Act::NewLink(_) | Act::Upgrade(_) | Act::Value(_))
     }
 }
 

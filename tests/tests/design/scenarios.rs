@@ -1,11 +1,12 @@
 //! The scenarios that are searched whole.
 
 use super::{
-    scenario::{Act::*, EDGE, Fields, LEAF, LOCK, Nested, STATIC, Scenario, Shape},
+    scenario::{Act::*, COLLECTION, Change::*, EDGE, Fields, LEAF, LOCK, Nested, STATIC, Scenario, Shape},
     state::{Bits, Life, Object, State},
 };
 
-const NONE: Fields = Fields { plain: None, skipped: None, edge: None, content: None, leaked: false };
+const NONE: Fields =
+    Fields { plain: None, skipped: None, edge: None, content: None, key: None, value: None, leaked: false };
 
 const BLANK: Scenario = Scenario {
     name: "",
@@ -26,20 +27,23 @@ fn alive(state: &mut State, id: usize) -> &mut Object {
     object
 }
 
+/// Two threads with a handle each to an object with a claimed lock-type cell, or collection of edges, of two handles.
+fn two_share_a_cell(state: &mut State) {
+    let owner = alive(state, 0);
+    owner.lock.claimed = true;
+    owner.lock.content = [Some(1), Some(2)];
+    alive(state, 1);
+    alive(state, 2);
+    state.threads[0].handles[0] = 1;
+    state.threads[1].handles[0] = 1;
+}
+
 /// The known trap of L4: two handles in a lock-type cell, a writer that releases them, a reader that clones one of them
 /// and is held up before it logs the clone.
 pub(crate) const TRAP: Scenario = Scenario {
     name: "count-back beside a clone window",
     shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
-    begin: |state| {
-        let owner = alive(state, 0);
-        owner.lock.claimed = true;
-        owner.lock.content = [Some(1), Some(2)];
-        alive(state, 1);
-        alive(state, 2);
-        state.threads[0].handles[0] = 1;
-        state.threads[1].handles[0] = 1;
-    },
+    begin: two_share_a_cell,
     acts: [&[Read(0), CloneContent(0, 1), EndRead(0)], &[Write(0), EndWrite(0)]],
     budgets: [2, 1],
     filter: true,
@@ -51,15 +55,7 @@ pub(crate) const TRAP: Scenario = Scenario {
 pub(crate) const WRITERS: Scenario = Scenario {
     name: "writers",
     shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
-    begin: |state| {
-        let owner = alive(state, 0);
-        owner.lock.claimed = true;
-        owner.lock.content = [Some(1), Some(2)];
-        alive(state, 1);
-        alive(state, 2);
-        state.threads[0].handles[0] = 1;
-        state.threads[1].handles[0] = 1;
-    },
+    begin: two_share_a_cell,
     acts: [
         &[WriteInSlices(0), MoveOut(0, 1), EndWrite(0), Drop(2), Drop(0)],
         &[Write(0), MoveOut(0, 0), MoveIn(0, 0, 1), EndWrite(0), Drop(1)],
@@ -73,15 +69,7 @@ pub(crate) const WRITERS: Scenario = Scenario {
 pub(crate) const SLICES: Scenario = Scenario {
     name: "release in slices",
     shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
-    begin: |state| {
-        let owner = alive(state, 0);
-        owner.lock.claimed = true;
-        owner.lock.content = [Some(1), Some(2)];
-        alive(state, 1);
-        alive(state, 2);
-        state.threads[0].handles[0] = 1;
-        state.threads[1].handles[0] = 1;
-    },
+    begin: two_share_a_cell,
     acts: [
         &[WriteInSlices(0), MoveOut(0, 1), EndWrite(0), Drop(2), Drop(0)],
         &[Read(0), CloneContent(0, 1), EndRead(0), Drop(2)],
@@ -527,6 +515,93 @@ pub(crate) const NOTES: Scenario = Scenario {
     ..BLANK
 };
 
+/// An object that knows itself is born, while another thread has a weak handle to it already.
+pub(crate) const CYCLIC: Scenario = Scenario {
+    name: "an object that knows itself",
+    weak_slots: Bits(1 << 1),
+    acts: [&[NewLink(1), Clone(1), Pass(1), Connect(0, 1), Drop(0), Drop(1)], &[Upgrade(1), Drop(0), Drop(1)]],
+    budgets: [4, 2],
+    ..BLANK
+};
+
+/// An ephemeron is born; another thread may hold its key.
+pub(crate) const NEW_EPHEMERON: Scenario = Scenario {
+    name: "births of ephemerons",
+    begin: |state| {
+        alive(state, 0);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[0].handles[1] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [&[New(2, Fields { key: Some(0), value: Some(1), ..NONE }), Value(2), Drop(0), Drop(1), Drop(2)], &[Drop(0)]],
+    budgets: [2, 0],
+    ..BLANK
+};
+
+/// A thread ends whose handles, noted, logged and newborn ones among them, another thread has got.
+pub(crate) const EXIT: Scenario = Scenario {
+    name: "a thread that ends",
+    shapes: [EDGE, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        alive(state, 0).edge.target = Some(1);
+        alive(state, 1);
+        state.threads[0].handles[0] = 1;
+        state.threads[1].handles[0] = 1;
+    },
+    acts: [&[Get(0), New(2, NONE), Pass(1), Pass(2), Drop(0), End], &[Take(0), Drop(0), Drop(1), Drop(2)]],
+    budgets: [5, 1],
+    filter: true,
+    ..BLANK
+};
+
+/// A collection of edges that two threads change, one of them reading it between.
+pub(crate) const COLLECTIONS: Scenario = Scenario {
+    name: "a collection of edges",
+    shapes: [COLLECTION, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        two_share_a_cell(state);
+        state.objects[0].lock.content[1] = None;
+        state.threads[0].handles[2] = 1;
+    },
+    acts: [
+        &[Edges(0, Push(2)), Edges(0, Insert(2)), Edges(0, Swap), Edges(0, Pop), Drop(1), Drop(2), Drop(0)],
+        &[Edges(0, Remove), Read(0), CloneContent(0, 1), EndRead(0), Drop(1), Drop(2), Drop(0)],
+    ],
+    budgets: [3, 2],
+    ..BLANK
+};
+
+/// Pinned loads from a collection of edges that another thread changes.
+pub(crate) const PINNED_COLLECTIONS: Scenario = Scenario {
+    name: "pinned loads from a collection of edges",
+    shapes: [COLLECTION, LEAF, LEAF, LEAF, LEAF],
+    begin: |state| {
+        two_share_a_cell(state);
+        state.objects[0].lock.content[1] = None;
+        state.threads[1].handles[2] = 1;
+    },
+    acts: [
+        &[Pin, LoadContent(0, 0), ToGc(1), Unpin, Drop(1)],
+        &[Edges(0, Overwrite(2)), Edges(0, Pop), Drop(1), Drop(2)],
+    ],
+    budgets: [3, 2],
+    ..BLANK
+};
+
+/// A collection of edges is rebuilt beside the marker and a reader.
+pub(crate) const REBUILDING: Scenario = Scenario {
+    name: "a collection that is rebuilt",
+    shapes: [COLLECTION, LEAF, LEAF, LEAF, LEAF],
+    begin: two_share_a_cell,
+    acts: [
+        &[Edges(0, Rebuild), Edges(0, Pop), Drop(1), Drop(2)],
+        &[Read(0), CloneContent(0, 0), EndRead(0), Edges(0, Pop), Drop(1), Drop(2)],
+    ],
+    budgets: [2, 2],
+    ..BLANK
+};
+
 /// All that are searched in CI.
 pub(crate) const ALL: &[&Scenario] = &[
     &TRAP,
@@ -553,4 +628,10 @@ pub(crate) const ALL: &[&Scenario] = &[
     &TWO_CELLS,
     &PINNED_DROP,
     &NOTES,
+    &CYCLIC,
+    &NEW_EPHEMERON,
+    &EXIT,
+    &COLLECTIONS,
+    &PINNED_COLLECTIONS,
+    &REBUILDING,
 ];

@@ -76,6 +76,8 @@ pub(crate) enum Held {
     No,
     /// Being released in slices.
     Releasing,
+    /// A collection of edges: reserved, to be rebuilt.
+    Rebuilding,
     Writing(u8),
     /// By a guard that was leaked.
     Leaked,
@@ -95,6 +97,8 @@ pub(crate) struct Lock {
     pub(crate) nested_counted: bool,
     /// Who has the nested cell for writing.
     pub(crate) nested_writer: Option<u8>,
+    /// A collection of edges of which the marker has traced a part in this cycle: what is before this is left.
+    pub(crate) left: Option<u8>,
 }
 
 /// A slot of the heap.
@@ -150,6 +154,10 @@ pub(crate) enum Pc {
     Winning { owner: Id, in_slices: bool },
     /// Counting content in slices; what is below `next` is counted.
     Releasing { owner: Id, next: u8 },
+    /// Inside `new_cyclic`: the object is born, its W knows nothing of it yet.
+    Connecting { slot: Id, w: Id },
+    /// Rebuilding a collection: so many elements have been shaded, in this cycle.
+    Rebuilding { owner: Id, shaded: u8, cycle: u8 },
     /// Filtering a candidate without compare-and-swap: the count that it saw.
     Filtering { entry: Id, count: i8 },
 }
@@ -335,9 +343,10 @@ impl Object {
             Held::No => 0,
             Held::Releasing => 1,
             Held::Leaked => 2,
+            Held::Rebuilding => 3,
             Held::Writing(thread) => 4 + thread,
         };
-        word.put(held, 3).bits
+        word.put(lock.left.unwrap_or(3), 2).put(held, 3).bits
     }
 }
 
@@ -359,8 +368,10 @@ impl Thread {
             Pc::Winning { owner, in_slices } => (6, owner, u8::from(in_slices)),
             Pc::Releasing { owner, next } => (7, owner, next),
             Pc::Filtering { entry, count } => (8, entry, number(count)),
+            Pc::Connecting { slot, w } => (10, slot, w),
+            Pc::Rebuilding { owner, shaded, cycle } => (11, owner, shaded << 3 | cycle),
         };
-        word.put(kind, 4).put(first, 3).put(second, 4).bits
+        word.put(kind, 4).put(first, 3).put(second, 5).bits
     }
 }
 
