@@ -4,7 +4,7 @@
 //! `benches/instructions.txt` allows. Each operation is a run of this same binary, twice, one with twice as many operations; the difference is theirs
 //! alone. No cycle runs meanwhile.
 
-use graphgc::{Config, Gc, GcCell, GcMutex, GcRefCell, Guard, Trace, pin};
+use graphgc::{Config, Gc, GcCell, GcMutex, GcRefCell, GcRefVec, Guard, Trace, pin};
 use std::{
     env, fs,
     hint::black_box,
@@ -26,12 +26,14 @@ struct Node {
     next: GcCell<Option<Gc<Node>>>,
     list: GcRefCell<Vec<u64>>,
     number: GcMutex<u64>,
+    edges: GcRefVec<Gc<Node>>,
 }
 
-/// A node whose edge leads to itself.
+/// A node whose edges lead to itself.
 fn ring() -> Gc<Node> {
     let node = Gc::new(Node::default());
     node.next.set(Some(node.clone()));
+    node.edges.push(node.clone());
     node
 }
 
@@ -85,6 +87,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("GcCell::replace", |times| on_ring(times, |node| drop(black_box(node.next.replace(Some(Gc::clone(node))))))),
     ("GcRefCell::borrow", |times| on_ring(times, |node| _ = black_box(node.list.borrow().len()))),
     ("GcRefCell::borrow_mut", |times| on_ring(times, |node| _ = black_box(node.list.borrow_mut().len()))),
+    ("GcRefVec::get", |times| on_ring(times, |node| drop(black_box(node.edges.get(0))))),
+    ("GcRefVec::store", |times| pinned(times, |node, guard| node.edges.store(0, node.local(guard), guard))),
     ("GcMutex::lock", |times| on_ring(times, |node| *node.number.lock() += 1)),
     ("pin", |times| repeat(times, || drop(black_box(pin())))),
     ("pinned_step", |times| {

@@ -5,8 +5,8 @@
 //! has to do with waiting stay clear, but for `MARKER_AWAITED`. The thread and the marker are all who ever touch the word:
 //!
 //! - *Borrowing for reading* is a look at WRITER, which nobody but the thread itself sets, and a plain count.
-//! - *Borrowing for writing* must keep the marker out: by compare-and-swap, as for every cell. In an operation outside marking a plain store would do,
-//!   since no marker is about then, and the next one comes after an S1 that waits for the operation. Collections do that, which are in an
+//! - *Borrowing for writing* must keep the marker out: by compare-and-swap, as for every cell. In an operation outside marking that is not
+//!   needed, since no marker is about then, and the next one comes after an S1 that waits for the operation. Collections do without, which are in an
 //!   operation anyway; for the sake of the lock alone an operation costs more than it saves.
 //! - *The end of that* is a plain store, marking or not: a marker enters by compare-and-swap from a word that is not write-held, and leaves
 //!   a write-held one as it is.

@@ -166,19 +166,12 @@ impl CellLock {
         self.0.load(Ordering::Relaxed) & (WRITER | RELEASING) != 0
     }
 
-    /// Of such a lock, in an operation, whose phase is marking or not: how an attempt to write would go, which `hold_plainly` makes. None
-    /// while marking: a marker may come in between. Acquires what the last one did.
+    /// Of such a lock, in an operation: how an attempt to write would go, which need not be made: outside marking nobody but the thread looks at the lock
+    /// before the operation ends. None while marking: a marker may come in between. Acquires what the last one did.
     #[inline]
     pub(crate) fn look_plainly(&self, marking: bool) -> Option<Attempt> {
         let seen = self.0.load(Ordering::Acquire);
         (!marking || weakened(Mutation::PlainWriteWhileMarking)).then(|| judge(seen))
-    }
-
-    /// In the same operation: takes the lock, which was free, for writing by a plain store. If the content is claimed the operation ends after the
-    /// writing does (C1).
-    #[inline]
-    pub(crate) fn hold_plainly(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed) | WRITER, Ordering::Relaxed);
     }
 
     /// Gives up such a lock held for writing, the flag as it is, by a plain store: nobody else changes a word that is write-held.

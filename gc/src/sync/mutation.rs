@@ -103,7 +103,7 @@ mutations! {
     FinishWithMarkerInside,
     /// A reader that goes does not release what it read.
     EndReadIsRelaxed,
-    /// A cell of one thread is taken for writing by a plain store while marking, too.
+    /// A collection of one thread is written without the lock while marking, too.
     PlainWriteWhileMarking,
     /// Its end does not release what was written.
     PlainEndIsRelaxed,

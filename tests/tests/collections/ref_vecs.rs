@@ -34,6 +34,13 @@ fn numbers(vec: &GcRefVec<Gc<u32>>) -> Vec<u32> {
 }
 
 #[test]
+fn gives_its_elements_out() {
+    let vec: GcRefVec<_> = (0..3).map(Gc::new).collect();
+    let elements: Vec<_> = vec.clone().into_iter().collect();
+    assert_eq!(elements.iter().map(|number| **number).collect::<Vec<_>>(), numbers(&vec));
+}
+
+#[test]
 fn changes_as_std_does() {
     everywhere(|vec: &GcRefVec<Gc<u32>>| {
         let mut model = Vec::new();

@@ -31,7 +31,7 @@ const LONGEST_SHIFT: usize = 4096;
 pub(super) const INCOMING: usize = usize::MAX;
 
 /// How much of a collection the marker has still to trace in this cycle. Read and written by whoever is in the lock as its marker or its writer, so
-/// that the lock orders all accesses.
+/// that the lock orders all accesses; or, of a collection of one thread outside marking, by that thread in an operation: the gate orders that.
 ///
 /// The marker says which cycle it marks in. One that keeps what finalizers will see marks in the cycle that has had its S2; the next one has to trace the
 /// collection again, if only the finalizer still leads to it.
@@ -89,6 +89,7 @@ pub(super) struct Writer<'a, P> {
 }
 
 impl<P: Element> Writer<'_, P> {
+    #[inline]
     fn come_in(&self, edge: &P) {
         if let (Some(operation), Some(object)) = (self.operation, edge.object()) {
             operation.claim(object);
@@ -96,6 +97,7 @@ impl<P: Element> Writer<'_, P> {
     }
 
     /// An element becomes the caller's.
+    #[inline]
     fn go_out(&self, edge: &P) {
         if let (Some(operation), Some(object)) = (self.operation, edge.object()) {
             if weakened(Mutation::EdgeOutWithoutShade) {
@@ -128,6 +130,7 @@ impl<P: Element> Writer<'_, P> {
     }
 
     /// As [`push`](Self::push), with the edge to an object that only a pin may keep.
+    #[inline]
     pub(super) fn push_pinned(&mut self, object: Option<Object>) -> bool {
         if self.content.len() == self.content.capacity() {
             return false;
@@ -139,6 +142,7 @@ impl<P: Element> Writer<'_, P> {
         true
     }
 
+    #[inline]
     fn come_in_pinned(&self, object: Option<Object>) {
         let Some(object) = object else { return };
         match self.operation {
@@ -162,6 +166,7 @@ impl<P: Element> Writer<'_, P> {
     }
 
     /// As [`replace`](Self::replace), but that nobody wants the old element: it comes back only if the caller has to drop it.
+    #[inline]
     pub(super) fn set(&mut self, index: usize, edge: P) -> Result<Option<P>, P> {
         if index >= self.content.len() {
             return Err(edge);
@@ -171,6 +176,7 @@ impl<P: Element> Writer<'_, P> {
     }
 
     /// As [`set`](Self::set), with the edge to an object that only a pin may keep. Nothing if there is no such element.
+    #[inline]
     pub(super) fn set_pinned(&mut self, index: usize, object: Option<Object>) -> Option<Option<P>> {
         if index >= self.content.len() {
             return None;
@@ -182,6 +188,7 @@ impl<P: Element> Writer<'_, P> {
     }
 
     /// A claimed element ends here, without a count; a counted one the caller drops.
+    #[inline]
     fn overwrite(&mut self, index: usize, edge: P) -> Option<P> {
         let old = std::mem::replace(&mut self.content[index], edge);
         let Some(operation) = self.operation else { return Some(old) };
@@ -318,7 +325,7 @@ impl<P, L: Lock> Edges<P, L> {
     /// The caller holds the lock for writing.
     #[inline]
     fn writer<'a>(&'a self, operation: Option<&'a Operation>) -> Writer<'a, P> {
-        // SAFETY: the lock is the caller's alone, and no marker is inside.
+        // SAFETY: the lock is the caller's alone, and no marker is inside; or nobody can be (`one_thread`).
         Writer { content: unsafe { &mut *self.content.get() }, progress: &self.progress, operation }
     }
 

@@ -5,7 +5,8 @@
 //! of ours, which claims what comes in, and shades and counts what goes out, edge by edge. Three ways to change them:
 //!
 //! - *Small changes* (push, pop, a short shift) are one operation around the lock: winning it, changing, giving it up (C1 holds).
-//!   Nothing in there allocates or runs code of users. If the content is counted no operation is needed.
+//!   Nothing in there allocates or runs code of users. If the content is counted no operation is needed. (A collection of one thread has no
+//!   use for the lock outside marking: `edges::one_thread`.)
 //! - *Rebuilding* is for what takes longer: growth, long shifts, and whatever asks users' code (`retain`, `sort_by`). The lock is *reserved*: readers
 //!   and writers are kept out, the marker is let in. A new buffer is filled beside the old one outside any operation, where the
 //!   allocator or users' code may panic, or take as long as they like. Then one short operation, with no marker inside, puts
@@ -26,6 +27,9 @@
 //! for that. Counted content (a collection in a cell that was opened) it claims as it does a cell's.
 
 #![allow(clippy::needless_maybe_sized, reason = "`OneWord` says more of a type without a size than `Sized`")]
+
+#[macro_use]
+mod vectors;
 
 mod edges;
 mod index;

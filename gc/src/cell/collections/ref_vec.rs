@@ -15,7 +15,7 @@ use crate::{
     sync::const_fn,
     trace::{Trace, Tracer},
 };
-use std::{cmp::Ordering, fmt};
+use std::cmp::Ordering;
 
 /// A growable vector of edges for one thread: `RefCell<Vec<Gc<T>>>`, with no pass over the content, ever. `P` is `Gc<T>`, `Option<Gc<T>>` or
 /// `Weak<T>`. Threads share a [`GcVec`](crate::GcVec).
@@ -96,6 +96,13 @@ impl<P: Element> GcRefVec<P> {
         self.0.try_change(change).unwrap_or_else(|| borrowed())
     }
 
+    /// A look at the elements, which runs no code of users.
+    #[inline]
+    #[track_caller]
+    fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> R {
+        self.0.glance(look).unwrap_or_else(|| borrowed())
+    }
+
     #[track_caller]
     fn reserved(&self) -> Reserved<'_, P, BorrowLock> {
         self.0.try_reserved().unwrap_or_else(|| borrowed())
@@ -105,29 +112,33 @@ impl<P: Element> GcRefVec<P> {
     ///
     /// # Panics
     /// As [`borrow`](Self::borrow).
+    #[inline]
     #[track_caller]
     pub fn len(&self) -> usize {
-        self.borrow().len()
+        self.glance(<[P]>::len)
     }
 
     /// Whether there are none.
     ///
     /// # Panics
     /// As [`borrow`](Self::borrow).
+    #[inline]
     #[track_caller]
     pub fn is_empty(&self) -> bool {
-        self.borrow().is_empty()
+        self.glance(<[P]>::is_empty)
     }
 
     /// The element at `index`, as a handle of its own.
     ///
     /// # Panics
     /// As [`borrow`](Self::borrow).
+    #[inline]
     #[track_caller]
     pub fn get(&self, index: usize) -> Option<P>
     where
         P: Clone,
     {
+        // Borrowed: a clone may be a thread's first operation, which asks the global allocator for memory where std's thread-locals do.
         self.borrow().get(index).cloned()
     }
 
@@ -293,7 +304,7 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[track_caller]
     pub fn load<'g>(&self, index: usize, _guard: &'g Guard) -> Option<P::Local<'g>> {
         // SAFETY: the object is reachable through this vector now, when the pin is held.
-        self.borrow().get(index).map(|edge| unsafe { P::Local::from_object(edge.object()) })
+        self.glance(|edges| edges.get(index).map(|edge| unsafe { P::Local::from_object(edge.object()) }))
     }
 
     /// [`push`](Self::push) of an edge that a pin may be all that keeps. Cost: nothing is counted if the vector lies in the heap.
@@ -346,30 +357,6 @@ fn borrowed() -> ! {
     panic!("the `GcRefVec` is borrowed already")
 }
 
-impl<P: Element> Default for GcRefVec<P> {
-    fn default() -> Self {
-        GcRefVec::new()
-    }
-}
-
-impl<P: Element> From<Vec<P>> for GcRefVec<P> {
-    fn from(edges: Vec<P>) -> Self {
-        GcRefVec(Edges::for_one_thread(edges))
-    }
-}
-
-impl<P: Element> FromIterator<P> for GcRefVec<P> {
-    fn from_iter<I: IntoIterator<Item = P>>(edges: I) -> Self {
-        GcRefVec::from(Vec::from_iter(edges))
-    }
-}
-
-impl<P: Element> Extend<P> for GcRefVec<P> {
-    fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
-        self.get_mut().extend(edges);
-    }
-}
-
 impl<P: Element + Clone> Clone for GcRefVec<P> {
     /// # Panics
     /// As [`borrow`](Self::borrow).
@@ -378,24 +365,4 @@ impl<P: Element + Clone> Clone for GcRefVec<P> {
     }
 }
 
-/// Shallow, so that printing a cyclic graph ends.
-impl<P: Element> fmt::Debug for GcRefVec<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GcRefVec(..)")
-    }
-}
-
-// SAFETY: passes everything on.
-unsafe impl<P: Element + Trace> Trace for GcRefVec<P> {
-    type Info = EdgeCollection;
-
-    #[inline]
-    fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.0.trace(tracer);
-    }
-
-    unsafe fn drop_swept(&mut self) {
-        // SAFETY: by contract.
-        unsafe { self.0.drop_swept() };
-    }
-}
+shared_by_vectors!(GcRefVec, Edges::for_one_thread);

@@ -10,7 +10,7 @@ use crate::{
     sync::const_fn,
     trace::{Trace, Tracer},
 };
-use std::{cmp::Ordering, collections::TryReserveError, fmt, ops::RangeBounds, slice};
+use std::{cmp::Ordering, collections::TryReserveError, ops::RangeBounds, slice};
 
 /// A growable vector of edges that threads share: `RwLock<Vec<Gc<T>>>`, with no pass over the content, ever. `P` is `Gc<T>`,
 /// `Option<Gc<T>>` or `Weak<T>`.
@@ -334,39 +334,6 @@ fn missing(index: usize) -> ! {
     panic!("no element {index} in the `GcVec`")
 }
 
-impl<P: Element> Default for GcVec<P> {
-    fn default() -> Self {
-        GcVec::new()
-    }
-}
-
-impl<P: Element> From<Vec<P>> for GcVec<P> {
-    fn from(edges: Vec<P>) -> Self {
-        GcVec(Edges::new(edges))
-    }
-}
-
-impl<P: Element> FromIterator<P> for GcVec<P> {
-    fn from_iter<I: IntoIterator<Item = P>>(edges: I) -> Self {
-        GcVec::from(Vec::from_iter(edges))
-    }
-}
-
-impl<P: Element> Extend<P> for GcVec<P> {
-    fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
-        self.get_mut().extend(edges);
-    }
-}
-
-impl<P: Element> IntoIterator for GcVec<P> {
-    type Item = P;
-    type IntoIter = std::vec::IntoIter<P>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
 impl<'a, P> IntoIterator for &'a GcVecRef<'_, [P]> {
     type Item = &'a P;
     type IntoIter = slice::Iter<'a, P>;
@@ -383,24 +350,4 @@ impl<P: Element + Clone> Clone for GcVec<P> {
     }
 }
 
-/// Shallow, so that printing a cyclic graph ends.
-impl<P: Element> fmt::Debug for GcVec<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GcVec(..)")
-    }
-}
-
-// SAFETY: passes everything on.
-unsafe impl<P: Element + Trace> Trace for GcVec<P> {
-    type Info = EdgeCollection;
-
-    #[inline]
-    fn trace(&self, tracer: &mut Tracer<'_>) {
-        self.0.trace(tracer);
-    }
-
-    unsafe fn drop_swept(&mut self) {
-        // SAFETY: by contract.
-        unsafe { self.0.drop_swept() };
-    }
-}
+shared_by_vectors!(GcVec, Edges::new);

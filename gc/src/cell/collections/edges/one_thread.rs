@@ -1,8 +1,8 @@
 //! The elements of a collection that one thread has at a time.
 //!
 //! As for cells of one thread (`cell::borrow`), the thread and the marker are all who touch the lock. So a small change to claimed content, which is
-//! one operation, needs no locked instruction outside marking: no marker is about, and the next one comes after an S1 that waits
-//! for the operation. And there is nothing to shade.
+//! one operation, does not take the lock outside marking: no marker is about, the next one comes after an S1 that waits
+//! for the operation, and a change runs no code that could come back here. And there is nothing to shade.
 
 use super::{Edges, Progress, Reserved, Writer};
 use crate::{
@@ -30,19 +30,23 @@ impl<P> Edges<P, BorrowLock> {
         self.lock.try_read().map(|right| (right, self.slice()))
     }
 
-    /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. Outside marking nothing of this is a locked instruction.
+    /// The elements, unless it is reserved, for a look that ends before any code runs that is not of this crate: nothing is counted.
+    #[inline]
+    pub(in crate::cell::collections) fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> Option<R> {
+        // SAFETY: writers are this thread, which looks.
+        (!self.lock.word().bars_readers()).then(|| look(unsafe { &*self.slice() }))
+    }
+
+    /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. Outside marking the lock is only looked at.
     #[inline]
     pub(in crate::cell::collections) fn try_change<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
         if self.lock.is_read_held() {
             return None;
         }
-        if let Some(operation) = Operation::enter_now()
+        if let Some(operation) = Operation::enter_at_once()
             && let Some(Attempt::Claimed) = self.lock.word().look_plainly(operation.phase.is_marking())
         {
-            self.lock.word().hold_plainly();
-            let result = change(self.writer(Some(&operation)));
-            self.lock.word().end_write_plainly();
-            return Some(result);
+            return Some(change(self.writer(Some(&operation))));
         }
         self.change_slowly(change)
     }
