@@ -313,7 +313,9 @@ impl<T: ?Sized> Drop for Gc<T> {
         let object = self.as_counted();
         // SAFETY: a handle that is dropped is counted, so its object is alive.
         let roots = unsafe { object.roots() };
-        if end_deferred(object) || (roots.is_newborn() && drop_handle(object)) || roots.down().may_be_last() {
+        // Nobody has noted a newborn.
+        let ended = if roots.is_newborn() { drop_handle(object) } else { end_deferred(object) };
+        if ended || roots.down().may_be_last() {
             dropped_last();
         }
     }

@@ -116,7 +116,7 @@ fn with_metadata<T: ?Sized>(payload: NonNull<u8>, like: NonNull<T>) -> NonNull<T
 impl<T: ?Sized> Gc<T> {
     /// A handle to the same object that does not keep it alive.
     ///
-    /// Cost: a lock that is hardly ever contended and a lookup; the first time for an object also an allocation of 24 bytes.
+    /// Cost: a lock that is hardly ever contended (but [`verify`](crate::verify) holds it) and a lookup; the first time for an object also an allocation of 24 bytes.
     ///
     /// # Panics
     /// Never; if the operating system refuses memory, ends as [`Gc::new`] does.

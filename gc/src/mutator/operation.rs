@@ -218,20 +218,14 @@ impl Operation {
         unsafe { object.roots() }.claimed();
     }
 
-    /// The same for a handle in a value that nobody but the calling thread has seen: one that owns its handle alone.
+    /// The same for a handle in a value that nobody but the calling thread has seen: one that owns its handle alone. If that is the only one to a newborn its
+    /// count and its entry end together.
     #[inline]
     pub(crate) fn claim_for_newborn(&self, object: Object) {
-        if !self.end_newborn(object) {
+        // A newborn is black while marking: there is nothing to shade.
+        if !newborn::end(&mut self.local().candidates, object) {
             self.claim(object);
         }
-    }
-
-    /// A counted handle that nobody but the calling thread has seen becomes claimed, if it is the only one to a newborn. False, with nothing done, if
-    /// it is to be claimed as others are.
-    #[inline]
-    pub(crate) fn end_newborn(&self, object: Object) -> bool {
-        // A newborn is black while marking: there is nothing to shade.
-        newborn::end(&mut self.local().candidates, object)
     }
 
     /// While marking, greys `object` unless it is marked.
