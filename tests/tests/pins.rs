@@ -1,6 +1,6 @@
 //! Pinned scopes: what a pin keeps, what it does not hold up, and how one that is held for long is seen.
 
-use graphgc::{Gc, GcCell, GcMutex, Guard, Local, Outcome, Trace, collect, pin, stats};
+use graphgc::{Gc, GcCell, GcMutex, Guard, Local, Outcome, Trace, collect, pin, stats, verify};
 use graphgc_tests::{
     heap::{alone, settle},
     knot::{Node, knot, node},
@@ -441,6 +441,7 @@ fn warn(pin: &graphgc::HeldPin) {
     WARNED.lock().unwrap().push((pin.thread.clone(), pin.age));
     assert_eq!(collect().outcome, Outcome::Requested);
     let _kept = node(None);
+    assert!(catch_unwind(verify).is_err(), "the collector waits for this hook");
     if pin.thread.as_deref() == Some("second") {
         panic!("this panic is expected: the collector survives a hook's panic");
     }

@@ -4,7 +4,7 @@
 //! because it is ahead of the marker, goes on instead (a pin stops no thread); `collect` gives up after a while; and a warning names
 //! who holds the pin.
 
-use super::sweep::as_the_collector;
+use super::sweep::warning;
 use crate::{
     config::Config,
     mutator::holders::{HeldPin, oldest_pin, warn_of_old_pins},
@@ -41,7 +41,7 @@ impl HeldUp {
         self.for_long.store(known, Ordering::Relaxed);
         if waited >= config.pin_warning.after {
             let hook = config.pin_warning.hook;
-            warn_of_old_pins(config.pin_warning.after, |pin| as_the_collector(|| hook(pin)));
+            warn_of_old_pins(config.pin_warning.after, |pin| warning(|| hook(pin)));
         }
     }
 

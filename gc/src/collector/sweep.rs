@@ -29,8 +29,10 @@ per_thread! {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Duty {
     None,
-    /// A `Drop` or a hook.
+    /// A `Drop`.
     Drop,
+    /// The hook of a warning, on the worker's thread.
+    Warn,
     /// A finalizer or a cleanup.
     Finalize,
 }
@@ -46,6 +48,11 @@ pub(super) fn cannot_wait() -> bool {
     DUTY.with(Cell::get) != Duty::None
 }
 
+/// Whether the calling thread is the worker in a hook: whatever the worker is asked for there comes to nothing.
+pub(super) fn is_warning() -> bool {
+    DUTY.with(Cell::get) == Duty::Warn
+}
+
 /// Drops a dead value. A panic in it goes no further; its remaining parts leak.
 ///
 /// # Safety
@@ -55,14 +62,19 @@ pub(crate) unsafe fn drop_dead(object: Object) {
     as_the_collector(|| unsafe { TypeInfo::of(object).drop_swept(object) });
 }
 
-/// Runs users' code for the collector. A panic in it goes no further.
-pub(super) fn as_the_collector(code: impl FnOnce()) {
+/// Runs a `Drop` of users for the collector. A panic in it goes no further.
+fn as_the_collector(code: impl FnOnce()) {
     on_duty(Duty::Drop, code);
 }
 
 /// Runs a finalizer or a cleanup. A panic in it goes no further.
 pub(super) fn finalizing(code: impl FnOnce()) {
     on_duty(Duty::Finalize, code);
+}
+
+/// Runs the hook of a warning. A panic in it goes no further.
+pub(super) fn warning(code: impl FnOnce()) {
+    on_duty(Duty::Warn, code);
 }
 
 fn on_duty(duty: Duty, code: impl FnOnce()) {

@@ -4,7 +4,9 @@
 //! sleeps until asked, or until the timer (if the program has allocated since). Waiters wait for a number, too. A program that never
 //! allocates starts no thread.
 
-use super::{cycle, dropper::DROPPER, finalize::queue::FINALIZERS, grey::GREY, mark::Marker, pacer::PACER};
+use super::{
+    cycle, dropper::DROPPER, finalize::queue::FINALIZERS, grey::GREY, mark::Marker, pacer::PACER, sweep::is_warning,
+};
 use crate::{
     config::{self, Config},
     heap::{HEAP, arena::PAGE_SIZE},
@@ -303,9 +305,14 @@ pub(crate) fn request() {
 /// Has the worker run `job` at a moment when no marker is at work and no span is being swept: between two cycles, or while marking waits for
 /// something. Waits until the job says `Some`; before, it is run again and again, with time for marking in between.
 ///
-/// Not to be called by the worker itself.
+/// # Panics
+/// In the hook of a pin's warning, which the worker itself runs.
 pub(crate) fn at_rest<R: Send + 'static>(mut job: impl FnMut() -> Option<R> + Send + 'static) -> R {
     ensure_started();
+    assert!(
+        !is_warning(),
+        "graphgc: the heap cannot be verified in the hook of a pin's warning, for which the collector waits"
+    );
     let (sender, receiver) = mpsc::sync_channel(1);
     let errand = move || match job() {
         Some(result) => {

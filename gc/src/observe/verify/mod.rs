@@ -42,13 +42,14 @@ use violation::Findings;
 /// cycle. It never waits for borrows or pins that anyone holds. It allocates nothing in the collector's heap. The one place it must not be called from is a global allocator. A cell that is borrowed for writing is not
 /// looked into.
 ///
-/// Cost: **all threads that allocate or change edges stand still meanwhile**, and so do those that open cells for writing: some tenths of a second for a
+/// Cost: **all threads that allocate or change edges stand still meanwhile**, and so do those that open cells for writing or make weak handles: some tenths of a second for a
 /// million small objects. For each object it takes some 20 bytes of memory.
 ///
 /// At most a few hundred violations are listed.
 ///
 /// # Panics
-/// As for the first [`Gc::new`](crate::Gc::new): if a `GRAPHGC_` variable of the environment has an invalid value.
+/// As for the first [`Gc::new`](crate::Gc::new): if a `GRAPHGC_` variable of the environment has an invalid value. And in the hook of a pin's
+/// warning ([`Config::pin_warning_hook`](crate::Config::pin_warning_hook)), for which the collector waits.
 ///
 /// ```
 /// use graphgc::Gc;
