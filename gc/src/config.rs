@@ -17,6 +17,7 @@ use std::{env, fmt, io::Write, sync::Mutex, time::Duration};
 /// | [`workers`](Config::workers) | `GRAPHGC_WORKERS` | 1 | threads, 1 to 64 |
 /// | [`patience`](Config::patience) | `GRAPHGC_PATIENCE` | 5 s | seconds, 0.01 to 1000000, or `none` |
 /// | [`pin_warning`](Config::pin_warning) | `GRAPHGC_PIN_WARNING` | none | seconds, 0.01 to 1000000, or `none` |
+/// | [`large_pages`](Config::large_pages) | `GRAPHGC_LARGE_PAGES` | 1 | 0 or 1 |
 /// | [`checkmark`](Config::checkmark) | `GRAPHGC_CHECKMARK` | 0 | 0 or 1 |
 ///
 /// Bytes may carry a suffix `K`, `M` or `G` (powers of 1024).
@@ -36,6 +37,7 @@ pub struct Config {
     pub(crate) workers: usize,
     pub(crate) patience: Duration,
     pub(crate) pin_warning: PinWarning,
+    pub(crate) large_pages: bool,
     pub(crate) checkmark: bool,
     given: Given,
 }
@@ -67,6 +69,7 @@ struct Given {
     workers: bool,
     patience: bool,
     pin_warning: bool,
+    large_pages: bool,
     checkmark: bool,
 }
 
@@ -107,7 +110,7 @@ const PERIOD: &str = "`none` or a number of seconds from 0.01 to 1000000";
 const PATIENCE: &str = "`none` or a number of seconds from 0.01 to 1000000";
 const PIN_WARNING: &str = PATIENCE;
 const WORKERS: &str = "a number of threads from 1 to 64";
-const CHECKMARK: &str = "0 or 1";
+const SWITCH: &str = "0 or 1";
 
 static INSTALLED: Mutex<Option<Config>> = Mutex::new(None);
 static SETTLED: OnceCell<Config> = OnceCell::new();
@@ -129,6 +132,7 @@ impl Config {
             workers: 1,
             patience: Duration::from_secs(5),
             pin_warning: PinWarning { after: Duration::MAX, hook: print_warning },
+            large_pages: true,
             checkmark: false,
             given: Given {
                 growth: false,
@@ -138,6 +142,7 @@ impl Config {
                 workers: false,
                 patience: false,
                 pin_warning: false,
+                large_pages: false,
                 checkmark: false,
             },
         }
@@ -196,9 +201,18 @@ impl Config {
     }
 
     /// What to do with the warnings of [`pin_warning`](Self::pin_warning). The hook runs on the collector's thread, which waits for it; a
-    /// panic in it goes no further, and [`collect`](crate::collect) in it only asks for a cycle.
+    /// panic in it goes no further, [`collect`](crate::collect) in it only asks for a cycle, and [`verify`](crate::verify) panics.
     pub const fn pin_warning_hook(mut self, hook: fn(&HeldPin)) -> Self {
         self.pin_warning.hook = hook;
+        self
+    }
+
+    /// Whether the operating system is asked for large pages (2 MiB; on Linux) for a heap of 16 MiB and more, which makes access to objects at random a good deal faster. The
+    /// first touch of each takes the thread that needs it some 0.1 ms; longer if the system has to move memory about to find one, which
+    /// `/sys/kernel/mm/transparent_hugepage/defrag` forbids or allows it. No other thread waits for that.
+    pub const fn large_pages(mut self, on: bool) -> Self {
+        self.large_pages = on;
+        self.given.large_pages = true;
         self
     }
 
@@ -236,7 +250,8 @@ impl Config {
         read(&variable, "GRAPHGC_PATIENCE", PATIENCE, given.patience, parse_period, &mut self.patience)?;
         let warning = &mut self.pin_warning.after;
         read(&variable, "GRAPHGC_PIN_WARNING", PIN_WARNING, given.pin_warning, parse_period, warning)?;
-        read(&variable, "GRAPHGC_CHECKMARK", CHECKMARK, given.checkmark, parse_switch, &mut self.checkmark)?;
+        read(&variable, "GRAPHGC_LARGE_PAGES", SWITCH, given.large_pages, parse_switch, &mut self.large_pages)?;
+        read(&variable, "GRAPHGC_CHECKMARK", SWITCH, given.checkmark, parse_switch, &mut self.checkmark)?;
         Ok(self)
     }
 
@@ -362,6 +377,7 @@ mod tests {
         assert_eq!(with("GRAPHGC_WORKERS", "2").unwrap().workers, 2);
         assert_eq!(with("GRAPHGC_PATIENCE", "1.5").unwrap().patience, Duration::from_millis(1500));
         assert_eq!(with("GRAPHGC_PIN_WARNING", "none").unwrap().pin_warning.after, Duration::MAX);
+        assert!(!with("GRAPHGC_LARGE_PAGES", "0").unwrap().large_pages);
         assert!(with("GRAPHGC_CHECKMARK", "1").unwrap().checkmark);
     }
 
@@ -378,6 +394,7 @@ mod tests {
             ("GRAPHGC_WORKERS", "0"),
             ("GRAPHGC_PATIENCE", "0"),
             ("GRAPHGC_PIN_WARNING", "soon"),
+            ("GRAPHGC_LARGE_PAGES", "2M"),
             ("GRAPHGC_CHECKMARK", "yes"),
         ] {
             let error = with(name, value).unwrap_err();

@@ -41,6 +41,7 @@ fn invalid_variables_are_named_with_what_is_allowed() {
         ("GRAPHGC_PERIOD", "2 minutes", "0.01 to 1000000"),
         ("GRAPHGC_WORKERS", "0", "threads from 1 to 64"),
         ("GRAPHGC_WORKERS", "65", "threads from 1 to 64"),
+        ("GRAPHGC_LARGE_PAGES", "2", "0 or 1"),
         ("GRAPHGC_CHECKMARK", "on", "0 or 1"),
         ("GRAPHGC_CHECKMARK", "", "0 or 1"),
     ];
@@ -73,6 +74,7 @@ fn valid_variables_are_accepted() {
         ("GRAPHGC_PERIOD", "0.01"),
         ("GRAPHGC_PERIOD", "none"),
         ("GRAPHGC_WORKERS", "64"),
+        ("GRAPHGC_LARGE_PAGES", "0"),
         ("GRAPHGC_CHECKMARK", "0"),
         ("GRAPHGC_CHECKMARK", "1"),
     ];

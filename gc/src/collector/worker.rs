@@ -82,6 +82,7 @@ pub(crate) fn ensure_started() {
         let config = config::settle();
         gate::choose_barriers();
         HEAP.blocks.replenish();
+        HEAP.pages.use_large_pages(config.large_pages);
         Record::keep_a_spare();
         PACER.begin(config);
         DROPPER_STARTED.get_or_init(|| must_spawn("graphgc-drop", || DROPPER.run()));

@@ -18,9 +18,9 @@
 //! An object too large for an arena gets a mapping of its own with the same head; only its header, which lies in the
 //! first 64 MiB, is ever looked up.
 
-use super::span::Span;
+use super::{os, span::Span};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Ordering};
-use std::mem::offset_of;
+use std::{mem::offset_of, ops::Range, ptr::NonNull};
 
 /// Bytes of an arena, and what it is aligned to.
 pub(crate) const ARENA_SIZE: usize = if cfg!(graphgc_loom) { 8 << 10 } else { 64 << 20 };
@@ -88,6 +88,15 @@ impl Arena {
     #[inline]
     pub(crate) fn page_address(&self, page: usize) -> *mut u8 {
         self.base().wrapping_add(page * PAGE_SIZE)
+    }
+
+    /// Tells the OS what to back a range of accessible pages with.
+    pub(crate) fn back(&self, pages: Range<usize>, backing: os::Backing) {
+        if let Some(start) = NonNull::new(self.page_address(pages.start))
+            && !pages.is_empty()
+        {
+            os::back(start, pages.len() * PAGE_SIZE, backing);
+        }
     }
 
     /// The record of the span or free run whose first page is `page`.

@@ -304,9 +304,17 @@ fn refill(mut operation: Operation, span_class: usize, class: usize, kind: Kind)
         let cache = &mut operation.local_mut().cache;
         match cache.refill(&HEAP, class, kind, black) {
             Refill::Ready(owed) => {
-                let slot = cache.allocate(span_class, size_class::SIZES[class] as usize);
-                let address = slot.expect("a run has just been acquired");
-                return Ok(Slot { operation, address, owed });
+                if HEAP.pages.is_untouched() {
+                    // Nobody is to wait for that.
+                    drop(operation);
+                    HEAP.pages.touch_ahead();
+                    operation = Operation::try_enter()?;
+                }
+                let slot = operation.local_mut().cache.allocate(span_class, size_class::SIZES[class] as usize);
+                if let Some(address) = slot {
+                    return Ok(Slot { operation, address, owed });
+                }
+                // The phase has changed meanwhile, and the run is given back.
             }
             Refill::Sweep(span) => {
                 drop(operation);

@@ -72,6 +72,25 @@ pub(crate) unsafe fn release(ptr: NonNull<u8>, len: usize) {
     unsafe { platform::release(ptr, len) }
 }
 
+/// What the OS is to back a committed range with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Backing {
+    /// The largest pages it has for where the range is touched first.
+    Large,
+    /// What it has now: pages that have been given back come one by one when they are touched.
+    AsItIs,
+}
+
+/// Says what to back a range with, where the OS can be told. Nothing depends on it but speed.
+pub(crate) fn back(ptr: NonNull<u8>, len: usize, backing: Backing) {
+    platform::back(ptr, len, backing);
+}
+
+/// Has a committed range hold memory, its content as it is, where the OS can do that without an access of ours.
+pub(crate) fn touch(ptr: NonNull<u8>, len: usize) {
+    platform::touch(ptr, len);
+}
+
 /// Names a range in the OS's own account of the process (`/proc/self/maps`), where it can.
 pub(crate) fn name(ptr: NonNull<u8>, len: usize, name: &'static CStr) {
     platform::name(ptr, len, name);

@@ -44,6 +44,10 @@ pub(super) unsafe fn discard(_: NonNull<u8>, _: usize) {}
 /// Kept until the execution ends: what is used after this is a violation for the model to find, not for the allocator.
 pub(super) unsafe fn release(_: NonNull<u8>, _: usize) {}
 
+pub(super) fn back(_: NonNull<u8>, _: usize, _: super::Backing) {}
+
+pub(super) fn touch(_: NonNull<u8>, _: usize) {}
+
 pub(super) fn name(_: NonNull<u8>, _: usize, _: &'static CStr) {}
 
 pub(super) fn register_barrier() -> bool {

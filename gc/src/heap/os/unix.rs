@@ -1,5 +1,6 @@
 //! Unix: `mmap` and its kin.
 
+use super::Backing;
 use std::{
     ffi::{CStr, c_int},
     ptr::{NonNull, null_mut},
@@ -79,6 +80,35 @@ pub(super) unsafe fn discard(ptr: NonNull<u8>, len: usize) {
 pub(super) unsafe fn release(ptr: NonNull<u8>, len: usize) {
     unmap(ptr, len.next_multiple_of(page_size()));
 }
+
+/// Kernels that know no large pages refuse.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn back(ptr: NonNull<u8>, len: usize, backing: Backing) {
+    let (start, len) = outwards(ptr, len);
+    let advice = match backing {
+        Backing::Large => libc::MADV_HUGEPAGE,
+        Backing::AsItIs => libc::MADV_NOHUGEPAGE,
+    };
+    // SAFETY: advice about a mapping of ours, which changes no content.
+    unsafe { libc::madvise(start.as_ptr().cast(), len, advice) };
+}
+
+/// `MADV_POPULATE_WRITE`, by the kernel's `mman-common.h`; kernels older than 5.14 refuse.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const POPULATE_WRITE: c_int = 23;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn touch(ptr: NonNull<u8>, len: usize) {
+    let (start, len) = outwards(ptr, len);
+    // SAFETY: a mapping of ours; its content stays.
+    unsafe { libc::madvise(start.as_ptr().cast(), len, POPULATE_WRITE) };
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn touch(_: NonNull<u8>, _: usize) {}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn back(_: NonNull<u8>, _: usize, _: Backing) {}
 
 pub(super) fn name(ptr: NonNull<u8>, len: usize, name: &'static CStr) {
     set_name(ptr, len, name);

@@ -53,6 +53,10 @@ pub(super) unsafe fn release(ptr: NonNull<u8>, _len: usize) {
     free(ptr);
 }
 
+pub(super) fn back(_: NonNull<u8>, _: usize, _: super::Backing) {}
+
+pub(super) fn touch(_: NonNull<u8>, _: usize) {}
+
 pub(super) fn name(_: NonNull<u8>, _: usize, _: &'static CStr) {}
 
 pub(super) fn register_barrier() -> bool {

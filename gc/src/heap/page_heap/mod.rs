@@ -30,7 +30,10 @@ use super::{
     span::{RunState, Span},
 };
 use crate::sync::{AtomicPtr, Mutex, Ordering::Relaxed, const_fn, lock};
-use std::ptr::{NonNull, null_mut};
+use std::{
+    ptr::{NonNull, null_mut},
+    sync::atomic::AtomicUsize,
+};
 use treap::{Key, Treap};
 
 /// Objects of that many pages or more get a mapping of their own: 16 MiB.
@@ -38,6 +41,10 @@ pub(crate) const HUGE_PAGES: usize = (16 << 20) / PAGE_SIZE;
 
 /// Pages that become accessible at a time, at least: 512 KiB.
 const COMMIT_PAGES: usize = 64;
+/// What the largest pages of the OS that are worth asking for have of ours: 2 MiB.
+const LARGE_PAGE: usize = (2 << 20) / PAGE_SIZE;
+/// Pages in use from which on large pages of the OS are asked for: 16 MiB. The rest of one, which is memory from the first touch on, counts for little then.
+const LARGE_PAGES_FROM: usize = (16 << 20) / PAGE_SIZE;
 /// Pages that are given back while the lock is held once, at most.
 const SCAVENGE_PAGES: usize = 64;
 /// Free runs that are looked at while the lock is held once, at most.
@@ -65,6 +72,8 @@ pub(crate) struct PageHeapStats {
 /// See the module's head.
 pub(crate) struct PageHeap {
     state: Mutex<State>,
+    /// The large page that was asked for last, if nobody has touched it ahead: its address, or 0. A hint.
+    untouched: AtomicUsize,
 }
 
 struct State {
@@ -78,6 +87,10 @@ struct State {
     clock: u32,
     /// Where the treap's priorities come from; never 0.
     random: u32,
+    /// The OS may be asked for large pages.
+    large_pages: bool,
+    /// Where one begins that has just been asked for; else 0.
+    new_large_page: usize,
 }
 
 impl PageHeap {
@@ -98,7 +111,10 @@ impl PageHeap {
                     },
                     clock: 0,
                     random: 0x9E37_79B9,
+                    large_pages: false,
+                    new_large_page: 0,
                 }),
+                untouched: AtomicUsize::new(0),
             }
         }
     }
@@ -115,7 +131,24 @@ impl PageHeap {
             None if pages <= USABLE_PAGES => state.add_arena()?,
             None => return None,
         };
-        state.take(run, pages)
+        let span = state.take(run, pages);
+        if state.new_large_page != 0 {
+            self.untouched.store(std::mem::take(&mut state.new_large_page), Relaxed);
+        }
+        span
+    }
+
+    /// Whether the next use of a large page will be the first, which takes the OS some time.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.untouched.load(Relaxed) != 0
+    }
+
+    /// Has that page touched by the OS alone. For outside operations.
+    #[cold]
+    pub(crate) fn touch_ahead(&self) {
+        let page = NonNull::new(std::ptr::with_exposed_provenance_mut(self.untouched.swap(0, Relaxed)));
+        page.into_iter().for_each(|page| os::touch(page, LARGE_PAGE * PAGE_SIZE));
     }
 
     /// A span of `pages` pages in a mapping of its own. `None` if the OS refuses. Only the part in the mapping's
@@ -127,6 +160,9 @@ impl PageHeap {
         let total = pages.checked_add(METADATA_PAGES)?;
         let arena = map_arena(total.checked_mul(PAGE_SIZE)?, total)?;
         arena.huge.store(true, Relaxed);
+        if lock(&self.state).large_pages {
+            arena.back(METADATA_PAGES..total, os::Backing::Large);
+        }
         let span = arena.span_at(METADATA_PAGES);
         span.set_run(METADATA_PAGES, pages);
         let state = &mut *lock(&self.state);
@@ -134,6 +170,11 @@ impl PageHeap {
         state.count_arena(arena);
         state.use_span(span);
         Some(span)
+    }
+
+    /// From now on the OS is asked for large pages, or not.
+    pub(crate) fn use_large_pages(&self, on: bool) {
+        lock(&self.state).large_pages = on;
     }
 
     /// Takes a span back: its pages join the free runs beside them, or its mapping goes.
@@ -195,6 +236,9 @@ impl State {
     /// Adds an arena and returns its only run, which is free.
     fn add_arena(&mut self) -> Option<&'static Span> {
         let arena = map_arena(ARENA_SIZE, METADATA_PAGES)?;
+        if self.large_pages && self.stats.in_use_pages >= LARGE_PAGES_FROM {
+            arena.back(0..METADATA_PAGES, os::Backing::Large);
+        }
         link(&self.arenas, arena);
         self.count_arena(arena);
         let run = arena.span_at(METADATA_PAGES);
@@ -221,7 +265,7 @@ impl State {
     /// Makes the first `pages` pages of a free run a span. If the OS refuses memory for them, the run stays as it is.
     fn take(&mut self, run: &'static Span, pages: usize) -> Option<&'static Span> {
         self.remove(run);
-        if !self.commit(run.arena(), run.first_page() + pages) {
+        if !self.commit(run, run.first_page() + pages) {
             self.insert(run);
             return None;
         }
@@ -231,20 +275,36 @@ impl State {
         Some(run)
     }
 
-    /// Makes an arena accessible up to `end`, and some way further.
-    fn commit(&mut self, arena: &Arena, end: usize) -> bool {
+    /// Makes a free run, which is not in the treap, accessible up to page `end`, and some way further.
+    ///
+    /// In a heap of some size the OS is asked to back what is new with large pages, which it does at the first touch: random access to objects then misses the
+    /// processor's address cache less often, and fewer faults are taken. So all that is new holds memory as soon as some of it is used.
+    fn commit(&mut self, run: &Span, end: usize) -> bool {
+        let arena = run.arena();
         let committed = arena.committed_pages.load(Relaxed);
         if end <= committed {
             return true;
         }
-        let end = end.max(committed + COMMIT_PAGES).min(ARENA_PAGES);
-        let size = (end - committed) * PAGE_SIZE;
         let Some(start) = NonNull::new(arena.page_address(committed)) else { return false };
-        if !os::commit(start, size) {
+        let least = end.max(committed + COMMIT_PAGES).min(ARENA_PAGES);
+        let whole = least.next_multiple_of(LARGE_PAGE).min(ARENA_PAGES);
+        let large = self.large_pages
+            && self.stats.in_use_pages >= LARGE_PAGES_FROM
+            && os::commit(start, (whole - committed) * PAGE_SIZE);
+        if !large && !os::commit(start, (least - committed) * PAGE_SIZE) {
             return false;
         }
+        let end = if large { whole } else { least };
+        if large {
+            arena.back(committed..end, os::Backing::Large);
+            if (committed % LARGE_PAGE, end - committed) == (0, LARGE_PAGE) {
+                self.new_large_page = start.addr().get();
+            }
+            // Beyond `committed_pages` it is the arena's last run.
+            run.scavenged.store((ARENA_PAGES - end) as u32, Relaxed);
+        }
         arena.committed_pages.store(end, Relaxed);
-        self.stats.committed_bytes += size;
+        self.stats.committed_bytes += (end - committed) * PAGE_SIZE;
         true
     }
 
@@ -312,7 +372,7 @@ impl State {
         for _ in 0..SCAVENGE_RUNS {
             let run = self.free.greatest_below(*below)?;
             if self.clock.wrapping_sub(run.freed_at.load(Relaxed)) >= idle_ticks {
-                let pages = discard(run, limit);
+                let pages = discard(run, limit, self.large_pages);
                 if pages > 0 {
                     // The run stays next: it may have more to give.
                     self.stats.scavenged_pages += pages;
@@ -413,16 +473,22 @@ fn absorb(left: &'static Span, right: &'static Span) -> &'static Span {
 }
 
 /// Gives up to `limit` pages of a free run back, the last first, and says how many.
-fn discard(run: &Span, limit: usize) -> usize {
+fn discard(run: &Span, limit: usize, large_pages: bool) -> usize {
     let clean = run.scavenged.load(Relaxed) as usize;
     let dirty = run.pages() - clean;
     let pages = dirty.min(limit);
     if pages > 0 {
         let first = run.first_page() + dirty - pages;
         if let Some(start) = NonNull::new(run.arena().page_address(first)) {
-            // SAFETY: pages of a free run: nobody uses them while we hold the lock. They have been used, so they are
+            // SAFETY: pages of a free run: nobody uses them while we hold the lock. They have been used, or belong to a large page of which some has been, so they are
             // committed.
             unsafe { os::discard(start, pages * PAGE_SIZE) };
+            if large_pages {
+                // Or the OS would bring them back to make a large page whole again.
+                let around = first / LARGE_PAGE * LARGE_PAGE..(first + pages).next_multiple_of(LARGE_PAGE);
+                let committed = run.arena().committed_pages.load(Relaxed);
+                run.arena().back(around.start.max(METADATA_PAGES)..around.end.min(committed), os::Backing::AsItIs);
+            }
         }
         run.scavenged.store((clean + pages) as u32, Relaxed);
     }

@@ -103,6 +103,46 @@ fn a_span_is_mapped_aligned_and_usable() {
     assert_eq!(heap.stats().free_pages, USABLE_PAGES);
 }
 
+/// A heap of some size grows by whole large pages, if it may; what lies in them is as any memory.
+#[test]
+fn a_large_heap_grows_by_large_pages() {
+    for on in [false, true] {
+        let heap = heap();
+        heap.use_large_pages(on);
+        let first = allocate(&heap, LARGE_PAGES_FROM - 1);
+        assert_ne!((first.first_page() + first.pages()) % LARGE_PAGE, 0);
+        let committed = heap.stats().committed_bytes;
+        let small = allocate(&heap, COMMIT_PAGES + 1);
+        assert_eq!(heap.stats().committed_bytes, committed + (COMMIT_PAGES + 1) * PAGE_SIZE);
+        let spans = allocate_all(&heap, [1, LARGE_PAGE, 3]);
+        assert_eq!(heap.stats().committed_bytes.is_multiple_of(LARGE_PAGE * PAGE_SIZE), on);
+        assert_eq!(heap.stats().scavenged_pages == 0, on, "all of a large page is memory");
+        assert!(spans.iter().all(|span| holds(span, 0)));
+        spans.iter().for_each(|span| fill(span, 7));
+        let huge = heap.allocate_huge(HUGE_PAGES).unwrap();
+        assert!(holds(huge, 0) && spans.iter().all(|span| holds(span, 7)));
+        spans.into_iter().chain([first, small, huge]).for_each(|span| free(&heap, span));
+    }
+}
+
+/// What does not get a large page gets as much as it needs.
+#[test]
+fn a_large_page_that_is_refused_is_none_that_is_needed() {
+    let heap = heap();
+    heap.use_large_pages(true);
+    let spans = allocate_all(&heap, [LARGE_PAGES_FROM - 1, COMMIT_PAGES + 1]);
+    let committed = heap.stats().committed_bytes;
+    fault::refuse_nth(1);
+    let span = allocate(&heap, 1);
+    assert!(!fault::is_to_come());
+    assert_eq!(heap.stats().committed_bytes, committed + COMMIT_PAGES * PAGE_SIZE);
+    fault::refuse_from(1);
+    assert!(heap.allocate(COMMIT_PAGES).is_none());
+    fault::allow();
+    fill(span, 7);
+    spans.into_iter().chain([span]).for_each(|span| free(&heap, span));
+}
+
 #[test]
 fn freed_neighbours_become_one_run_in_every_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
