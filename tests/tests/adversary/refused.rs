@@ -195,6 +195,41 @@ fn each_request_of_a_young_process() {
     assert!(refused >= 8, "only {refused} requests");
 }
 
+/// The same, and all requests after it: from the first on there is no memory for what the collector cannot do without, and the process may end as
+/// it does when `Box::new` finds none; later ones must be survived.
+#[test]
+fn each_request_and_all_after_it_of_a_young_process() {
+    const TEST: &str = "refused::each_request_and_all_after_it_of_a_young_process";
+    if let Ok(nth) = std::env::var(NTH) {
+        testing::fault::refuse_from(nth.parse().expect("a number"));
+        let prey = Prey::default();
+        let mut kept = vec![node_with(prey.leaf())];
+        on_a_large_stack(move || {
+            _ = work(&prey, &mut kept);
+            check_all(&kept);
+            testing::fault::allow();
+            assert_eq!(testing::check_pages(), Vec::<String>::new());
+            drop(kept);
+            assert_sound();
+            prey.check();
+            assert_eq!(stats().live_objects, 0);
+        });
+        return;
+    }
+    let mut survived = 0;
+    for nth in 1..=24u64 {
+        let output = run_test_alone(TEST, &[(NTH, &nth.to_string()), ("GRAPHGC_MIN_HEAP", "64K")]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            survived += 1;
+        } else {
+            let orderly = ["memory allocation of", "the OS refuses memory"].iter().any(|said| error.contains(said));
+            assert!(orderly && output.status.code().is_none(), "request {nth} refused: {}\n{error}", output.status);
+        }
+    }
+    assert!(survived >= 8, "only {survived} processes went on");
+}
+
 /// Hopes that the collector itself cannot go on: cycles end while nothing is to be had and threads come and go.
 #[test]
 fn collections_without_memory() {
