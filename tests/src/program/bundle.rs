@@ -7,6 +7,7 @@ use super::{
     machine::Machine,
     node::{Any, Family, Frees, Node, Plain, User},
     op::{At, Many},
+    vectors::EdgeVec,
     witness::Witness,
 };
 use crate::payload::Canary;
@@ -24,6 +25,8 @@ use std::{
 pub struct Bundle<F: Family> {
     pub(super) canary: Canary,
     pub(super) list: GcVec<Gc<Plain<F>>>,
+    /// A vector as threads have it to themselves, if they do.
+    pub(super) own: F::Edges,
     pub(super) map: GcMap<u8, Gc<User<F>>>,
     pub(super) set: GcSet<Gc<Frees<F>>>,
 }
@@ -49,6 +52,7 @@ impl<F: Family> Bundle<F> {
         Bundle {
             canary: Canary::new(id),
             list: list.into(),
+            own: Default::default(),
             map: (0..KEYS).zip(users).collect(),
             set: set.into_iter().collect(),
         }
@@ -57,11 +61,16 @@ impl<F: Family> Bundle<F> {
     /// All that is in one of the collections, unless another thread is writing.
     pub(super) fn read(&self, place: usize) -> Option<Content<Any<F>>> {
         Some(match place {
-            0 => Content::List(self.list.try_read()?.iter().cloned().map(Any::Plain).collect()),
+            0 => self.list.look(false, plain)?,
             1 => Content::Map(self.map.try_read()?.iter().map(|(key, user)| (*key, Any::User(user.clone()))).collect()),
+            3 => self.own.look(false, plain)?,
             _ => Content::Set(self.set.try_read()?.iter().cloned().map(Any::Frees).collect()),
         })
     }
+}
+
+fn plain<F: Family>(edges: &[Gc<Plain<F>>]) -> Content<Any<F>> {
+    Content::List(edges.iter().cloned().map(Any::Plain).collect())
 }
 
 fn list(model: &mut Content<u32>) -> &mut Vec<u32> {
@@ -98,10 +107,15 @@ impl<F: Family> Machine<F> {
     pub(super) fn change_bundle(&mut self, at: At, place: u8, change: Change, new: Many) {
         let Some(bundle) = self.pick_of::<Bundle<F>>(at) else { return };
         let id = bundle.canary.check();
-        match place % 3 {
+        match place % 4 {
             0 => {
                 let new = self.pick_many_of(new);
-                let out = self.change_edge_list(&bundle.list, id, change, new);
+                let out = self.change_edge_list(&bundle.list, (id, 0), change, new);
+                self.receive(out.into_iter().map(Any::Plain));
+            }
+            3 => {
+                let new = self.pick_many_of(new);
+                let out = self.change_edge_list(&bundle.own, (id, 3), change, new);
                 self.receive(out.into_iter().map(Any::Plain));
             }
             1 => {
@@ -131,18 +145,18 @@ impl<F: Family> Machine<F> {
 
     fn change_edge_list(
         &mut self,
-        edges: &GcVec<Gc<Plain<F>>>,
-        id: u32,
+        edges: &impl EdgeVec<Plain<F>>,
+        at: (u32, usize),
         change: Change,
         new: Vec<Gc<Plain<F>>>,
     ) -> Vec<Gc<Plain<F>>> {
-        let (new_ids, at) = (ids_of(&new), (id, 0));
+        let new_ids = ids_of(&new);
         let within = |index: u8| usize::from(index) % edges.len().max(1);
         let some = F::ALONE && !edges.is_empty();
         let mut out = Vec::new();
         match change {
             Change::Add => {
-                edges.extend(new);
+                edges.add(new);
                 while edges.len() > MOST_ELEMENTS {
                     out.extend(edges.pop());
                 }
@@ -157,7 +171,7 @@ impl<F: Family> Machine<F> {
                 let one = new.into_iter().next();
                 if let Some(one) = one.filter(|_| edges.len() < MOST_ELEMENTS) {
                     edges.push_local(one.local(&guard), &guard);
-                    edges.reverse();
+                    edges.turn_round();
                     self.note_bundle(at, &out, |model| {
                         list(model).push(new_ids[0]);
                         list(model).reverse();
@@ -198,7 +212,7 @@ impl<F: Family> Machine<F> {
             }
             Change::Drain(index) | Change::Split(index) if some => {
                 let index = within(index);
-                out.extend(edges.drain(index..));
+                out.extend(edges.split_off(index));
                 self.note_bundle(at, &out, |model| list(model).split_off(index));
             }
             Change::Retain => {
@@ -209,7 +223,8 @@ impl<F: Family> Machine<F> {
                 });
             }
             Change::Reverse => {
-                edges.sort_by_key(|edge| Reverse(edge.view().check()));
+                let key = |edge: &Gc<Plain<F>>| Reverse(edge.view().check());
+                edges.sort_by(|a, b| key(a).cmp(&key(b)));
                 self.note_bundle(at, &out, |model| {
                     list(model).sort_by_key(|id| Reverse(*id));
                     Vec::new()
@@ -223,12 +238,12 @@ impl<F: Family> Machine<F> {
                 });
             }
             Change::Take | Change::Exchange => {
-                out.extend(edges.take());
+                out.extend(edges.take_all());
                 self.note_bundle(at, &out, |model| mem::take(list(model)));
             }
             _ => {
                 let guard = pin();
-                let met: Vec<Gc<Plain<F>>> = edges.iter_pinned(&guard).map(Local::to_gc).collect();
+                let met = edges.met(&guard);
                 self.note_bundle(at, &met, |model| list(model).clone());
             }
         }

@@ -34,6 +34,7 @@ pub mod node;
 pub mod op;
 pub mod shrink;
 pub mod threads;
+mod vectors;
 pub mod weak;
 pub mod witness;
 

@@ -11,11 +11,14 @@ use super::{
     mortal::Mortal,
     op::Kind,
     threads::Ledger,
+    vectors::EdgeVec,
     weak::Keeper,
     witness::Witness,
 };
 use crate::payload::{Canary, Leaf};
-use graphgc::{Gc, GcCell, GcFn, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcSyncFn, Guard, ThreadBound, Trace};
+use graphgc::{
+    Gc, GcCell, GcFn, GcMutex, GcOnceCell, GcRefCell, GcRefVec, GcRwLock, GcSyncFn, GcVec, Guard, ThreadBound, Trace,
+};
 use std::{cmp::Ordering, ops::Deref, panic::resume_unwind, sync::Arc};
 
 /// What differs between programs on one thread and on several.
@@ -26,6 +29,8 @@ pub trait Family: Clone + 'static {
     type Cell<T: Trace + Default>: Lockable<T>;
     /// Owner of the fields that are not traced.
     type Untraced: Trace + Deref<Target = Untraced<Self>>;
+    /// A vector of edges.
+    type Edges: EdgeVec<Plain<Self>>;
     /// What a lazy cell is to yield.
     type Promise: Promise<Self>;
     /// A function with an environment.
@@ -56,6 +61,7 @@ pub struct Local;
 impl Family for Local {
     const ALONE: bool = true;
     type Cell<T: Trace + Default> = GcRefCell<T>;
+    type Edges = GcRefVec<Gc<Plain<Self>>>;
     type Untraced = Box<Untraced<Self>>;
     type Dyn = dyn Seen<Self>;
     type Promise = ThreadBound<Bound<Option<Any<Self>>>>;
@@ -78,6 +84,7 @@ pub struct Shared;
 impl Family for Shared {
     const ALONE: bool = false;
     type Cell<T: Trace + Default> = GcRwLock<T>;
+    type Edges = GcVec<Gc<Plain<Self>>>;
     /// So that a ledger can see what they hold without keeping the object alive.
     type Untraced = Arc<Untraced<Self>>;
     type Dyn = dyn Seen<Self> + Send + Sync;
@@ -542,10 +549,10 @@ impl<'a, F: Family> View<'a, F> {
     /// Number of places that hold handles.
     pub fn places(self) -> usize {
         match self {
-            View::Plain(_) => 4,
+            View::Plain(_) | View::Bundle(_) => 4,
             View::Mixed(_) => 5,
             View::User(_) => 6,
-            View::Frees(_) | View::Wide(_) | View::Aligned(_) | View::Bundle(_) => 3,
+            View::Frees(_) | View::Wide(_) | View::Aligned(_) => 3,
             View::Detour(_) => detour::PLACES,
             View::Keeper(_) => 1,
             View::Large(_) | View::LargePlain(_) | View::Bomb(_) => 2,
@@ -557,6 +564,7 @@ impl<'a, F: Family> View<'a, F> {
     pub fn nth<G: Grasp<F>>(self, place: usize, index: usize, wait: bool, grasp: &G) -> Found<Option<G::Held>> {
         let of = |content: &Content<Any<F>>| content.nth(index).map(|any| grasp.any(any));
         let slot = |cells: &[EdgeCell<Plain<F>>]| cells.get(index % cells.len().max(1)).and_then(|it| grasp.cell(it));
+        let of_list = |list: &[Gc<Plain<F>>]| list.get(index % list.len().max(1)).map(|handle| grasp.handle(handle));
         if let Some(lock) = self.lock_at(place) {
             return lock.read(wait, of);
         }
@@ -591,10 +599,8 @@ impl<'a, F: Family> View<'a, F> {
             (View::LocalMortal(it), _) => grasp.cell(&it.other),
             (View::Keeper(it), _) => grasp.cell(&it.next),
             (View::Detour(it), _) => return it.nth(place, index, wait, grasp),
-            (View::Bundle(it), 0) => {
-                let list = if wait { it.list.read() } else { it.list.try_read()? };
-                list.get(index % list.len().max(1)).map(|handle| grasp.handle(handle))
-            }
+            (View::Bundle(it), 0) => return it.list.look(wait, of_list),
+            (View::Bundle(it), 3) => return it.own.look(wait, of_list),
             (View::Bundle(it), 1) => {
                 let map = if wait { it.map.read() } else { it.map.try_read()? };
                 map.get(&((index % usize::from(KEYS)) as u8)).map(|handle| grasp.handle(handle))
