@@ -213,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_os_is_told_changes_no_content() {
+        let ptr = reserve(8 * MIB, 2 * MIB).unwrap();
+        assert!(commit(ptr, 6 * MIB));
+        bytes(ptr, MIB).fill(7);
+        back(ptr, 4 * MIB, Backing::Large);
+        touch(ptr, 6 * MIB);
+        back(ptr, 2 * MIB, Backing::AsItIs);
+        let content = bytes(ptr, 6 * MIB);
+        assert!(content[..MIB].iter().all(|byte| *byte == 7) && content[MIB..].iter().all(|byte| *byte == 0));
+        // SAFETY: nothing else knows the range.
+        unsafe { release(ptr, 8 * MIB) };
+    }
+
+    #[test]
     fn committed_memory_is_zero_and_ours() {
         let ptr = reserve(4 * MIB, MIB).unwrap();
         assert!(commit(ptr, 8 << 10));
