@@ -236,9 +236,6 @@ impl State {
     /// Adds an arena and returns its only run, which is free.
     fn add_arena(&mut self) -> Option<&'static Span> {
         let arena = map_arena(ARENA_SIZE, METADATA_PAGES)?;
-        if self.large_pages && self.stats.in_use_pages >= LARGE_PAGES_FROM {
-            arena.back(0..METADATA_PAGES, os::Backing::Large);
-        }
         link(&self.arenas, arena);
         self.count_arena(arena);
         let run = arena.span_at(METADATA_PAGES);
