@@ -161,27 +161,31 @@ fn each_request_and_all_after_it() {
 /// Says in a child which request is refused.
 const NTH: &str = "REFUSED_NTH";
 
+/// In such a child: everything, from the first request on. Says whether the one chosen has come.
+fn work_in_a_young_process(refuse: fn(u64), nth: &str) {
+    refuse(nth.parse().expect("a number"));
+    let prey = Prey::default();
+    let mut kept = vec![node_with(prey.leaf())];
+    on_a_large_stack(move || {
+        _ = work(&prey, &mut kept);
+        check_all(&kept);
+        println!("{}", if testing::fault::is_to_come() { "to come" } else { "refused" });
+        testing::fault::allow();
+        assert_eq!(testing::check_pages(), Vec::<String>::new());
+        drop(kept);
+        assert_sound();
+        prey.check();
+        assert_eq!(stats().live_objects, 0);
+    });
+}
+
 /// Hopes that one of the requests that only a young process makes is not checked: each is refused in a process of its own, from the first of all to the
 /// last that the work makes.
 #[test]
 fn each_request_of_a_young_process() {
     const TEST: &str = "refused::each_request_of_a_young_process";
     if let Ok(nth) = std::env::var(NTH) {
-        testing::fault::refuse_nth(nth.parse().expect("a number"));
-        let prey = Prey::default();
-        let mut kept = vec![node_with(prey.leaf())];
-        on_a_large_stack(move || {
-            _ = work(&prey, &mut kept);
-            check_all(&kept);
-            println!("{}", if testing::fault::is_to_come() { "to come" } else { "refused" });
-            testing::fault::allow();
-            assert_eq!(testing::check_pages(), Vec::<String>::new());
-            drop(kept);
-            assert_sound();
-            prey.check();
-            assert_eq!(stats().live_objects, 0);
-        });
-        return;
+        return work_in_a_young_process(testing::fault::refuse_nth, &nth);
     }
     let mut refused = 0;
     for nth in 1u64.. {
@@ -202,20 +206,7 @@ fn each_request_of_a_young_process() {
 fn each_request_and_all_after_it_of_a_young_process() {
     const TEST: &str = "refused::each_request_and_all_after_it_of_a_young_process";
     if let Ok(nth) = std::env::var(NTH) {
-        testing::fault::refuse_from(nth.parse().expect("a number"));
-        let prey = Prey::default();
-        let mut kept = vec![node_with(prey.leaf())];
-        on_a_large_stack(move || {
-            _ = work(&prey, &mut kept);
-            check_all(&kept);
-            testing::fault::allow();
-            assert_eq!(testing::check_pages(), Vec::<String>::new());
-            drop(kept);
-            assert_sound();
-            prey.check();
-            assert_eq!(stats().live_objects, 0);
-        });
-        return;
+        return work_in_a_young_process(testing::fault::refuse_from, &nth);
     }
     let mut survived = 0;
     for nth in 1..=24u64 {
