@@ -152,3 +152,26 @@ pub(crate) const ALONE: [u64; 16] = [1; 16];
 
 /// Edges of a node in `shared_read`.
 pub(crate) const EDGES: usize = 4;
+
+/// The nodes that a search has met, by their numbers.
+pub(crate) struct Seen(Vec<bool>);
+
+impl Seen {
+    /// Of so many nodes one has been met.
+    pub(crate) fn new(nodes: usize, start: u32) -> Seen {
+        let mut seen = vec![false; nodes];
+        seen[start as usize] = true;
+        Seen(seen)
+    }
+
+    /// Whether this is the first time. Most of the time it is not, and nothing is written.
+    #[inline]
+    pub(crate) fn is_new(&mut self, number: u32) -> bool {
+        let seen = &mut self.0[number as usize];
+        if *seen {
+            return false;
+        }
+        *seen = true;
+        true
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Contestant, machine};
 use crate::{
-    programs::{ALONE, EDGES, LIST, gcbench_trees, numbers, short_lived_trees},
+    programs::{ALONE, EDGES, LIST, Seen, gcbench_trees, numbers, short_lived_trees},
     random::Random,
     report::Report,
 };
@@ -193,14 +193,13 @@ struct Vertex {
 
 fn search(start: &Arc<Vertex>, vertices: usize) -> u64 {
     let (mut sum, mut place) = (0u64, 0);
-    let mut seen = vec![false; vertices];
-    seen[start.number as usize] = true;
+    let mut seen = Seen::new(vertices, start.number);
     let mut queue = VecDeque::from([start.clone()]);
     while let Some(vertex) = queue.pop_front() {
         place += 1;
         sum = sum.wrapping_add(place * u64::from(vertex.number));
         for next in vertex.edges.read().unwrap().iter() {
-            if !std::mem::replace(&mut seen[next.number as usize], true) {
+            if seen.is_new(next.number) {
                 queue.push_back(next.clone());
             }
         }

@@ -1,9 +1,12 @@
 //! `gc-arena`: pointers that are free to copy, and collection between callbacks, which a contestant here leaves often enough.
 
 use super::Contestant;
-use crate::{programs::short_lived_trees, random::Random, report::Report};
+use crate::{
+    programs::{Seen, short_lived_trees},
+    random::Random,
+    report::Report,
+};
 use gc_arena::{Arena, Collect, Gc, Mutation, RefLock, Rootable, arena::Root};
-use std::collections::VecDeque;
 
 pub(super) const CONTESTANT: Contestant = Contestant {
     name: "gc-arena",
@@ -149,16 +152,16 @@ type Graph = Rootable![Vec<VertexPointer<'_>>];
 
 fn search(start: VertexPointer<'_>, vertices: usize) -> u64 {
     let (mut sum, mut place) = (0u64, 0);
-    let mut seen = vec![false; vertices];
-    seen[start.borrow().number as usize] = true;
-    let mut queue = VecDeque::from([start]);
-    while let Some(vertex) = queue.pop_front() {
+    let mut seen = Seen::new(vertices, start.borrow().number);
+    let mut queue = Vec::with_capacity(vertices);
+    queue.push(start);
+    while let Some(vertex) = queue.get(place) {
         let vertex = vertex.borrow();
         place += 1;
-        sum = sum.wrapping_add(place * u64::from(vertex.number));
+        sum = sum.wrapping_add(place as u64 * u64::from(vertex.number));
         for next in &vertex.edges {
-            if !std::mem::replace(&mut seen[next.borrow().number as usize], true) {
-                queue.push_back(*next);
+            if seen.is_new(next.borrow().number) {
+                queue.push(*next);
             }
         }
     }

@@ -15,7 +15,7 @@ macro_rules! programs {
             other_allocators: false,
         };
 
-        use crate::{programs::{gcbench_trees, numbers, short_lived_trees}, random::Random, report::Report};
+        use crate::{programs::{Seen, gcbench_trees, numbers, short_lived_trees}, random::Random, report::Report};
 
         #[derive($($derive),*)]
         struct Tree {
@@ -163,14 +163,13 @@ macro_rules! programs {
 
         fn search(start: &$gc<Vertex>, vertices: usize) -> u64 {
             let (mut sum, mut place) = (0u64, 0);
-            let mut seen = vec![false; vertices];
-            seen[start.number as usize] = true;
+            let mut seen = Seen::new(vertices, start.number);
             let mut queue = std::collections::VecDeque::from([start.clone()]);
             while let Some(vertex) = queue.pop_front() {
                 place += 1;
                 sum = sum.wrapping_add(place * u64::from(vertex.number));
                 for next in vertex.edges.borrow().iter() {
-                    if !std::mem::replace(&mut seen[next.number as usize], true) {
+                    if seen.is_new(next.number) {
                         queue.push_back(next.clone());
                     }
                 }

@@ -4,12 +4,12 @@
 
 use super::Contestant;
 use crate::{
-    programs::{gcbench_trees, numbers, short_lived_trees},
+    programs::{Seen, gcbench_trees, numbers, short_lived_trees},
     random::Random,
     report::Report,
 };
 use shredder::{Gc, Scan};
-use std::{cell::RefCell, collections::VecDeque, mem};
+use std::{cell::RefCell, collections::VecDeque};
 
 pub(super) const CONTESTANT: Contestant = Contestant {
     name: "shredder",
@@ -176,15 +176,14 @@ struct Vertex {
 
 fn search(start: &Gc<Vertex>, vertices: usize) -> u64 {
     let (mut sum, mut place) = (0u64, 0);
-    let mut seen = vec![false; vertices];
-    seen[start.get().number as usize] = true;
+    let mut seen = Seen::new(vertices, start.get().number);
     let mut queue = VecDeque::from([start.clone()]);
     while let Some(vertex) = queue.pop_front() {
         let vertex = vertex.get();
         place += 1;
         sum = sum.wrapping_add(place * u64::from(vertex.number));
         for next in vertex.edges.borrow().iter() {
-            if !mem::replace(&mut seen[next.get().number as usize], true) {
+            if seen.is_new(next.get().number) {
                 queue.push_back(next.clone());
             }
         }

@@ -49,7 +49,7 @@ impl<P: Edge> GcCell<P> {
         if self.word.stays_claimed(operation.phase.is_marking()) {
             self.word.overwrite_claimed(new);
         } else {
-            self.swap_pinned(new, operation);
+            self.swap_pinned(new, &operation);
         }
     }
 
@@ -66,15 +66,15 @@ impl<P: Edge> GcCell<P> {
     #[inline]
     pub fn swap<'g>(&self, edge: P::Local<'_>, _guard: &'g Guard) -> P::Local<'g> {
         let operation = Operation::enter();
-        let old = self.swap_pinned(edge.into_object(), operation);
+        let old = self.swap_pinned(edge.into_object(), &operation);
         // SAFETY: the word held edges of type `P`; the object was reachable through this cell when the pin was held.
         unsafe { P::Local::from_object(old) }
     }
 
-    fn swap_pinned(&self, new: Option<Object>, operation: Operation) -> Option<Object> {
+    fn swap_pinned(&self, new: Option<Object>, operation: &Operation) -> Option<Object> {
         let mut seen = self.word.read();
         loop {
-            match self.exchange_pinned(seen, new, &operation) {
+            match self.exchange_pinned(seen, new, operation) {
                 Ok(()) => return seen.object(),
                 Err(now) => seen = now,
             }

@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     cell::{
-        collections::Progress,
         edge_word::{Claimed, EdgeWord},
         lock::{CellLock, Entered},
     },
@@ -406,7 +405,7 @@ impl Marker {
 
     /// A collection of edges. Claimed content is shaded from its end to its beginning, and given up for a writer between two
     /// chunks; the next visit goes on where this one ends.
-    pub(crate) fn edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+    pub(crate) fn edges(&mut self, lock: &CellLock, edges: &dyn EdgeList) {
         if self.giving_up {
             return;
         }
@@ -425,15 +424,19 @@ impl Marker {
         // Inside counted content it is counted (C2), or being rebuilt and so merely shaded.
         let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
         let outer_walked = self.walked;
-        self.shade_edges(lock, progress, edges);
+        self.shade_edges(lock, edges);
         self.context = outer_context;
         self.walked = outer_walked;
         lock.leave_marker(false);
     }
 
-    fn shade_edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+    fn shade_edges(&mut self, lock: &CellLock, edges: &dyn EdgeList) {
         // SAFETY: we are inside: no writer.
-        let mut left = progress.left(self.cycle as u32, unsafe { edges.len() });
+        let (progress, len) = unsafe { (edges.progress(), edges.len()) };
+        if len == 0 {
+            return;
+        }
+        let mut left = progress.left(self.cycle as u32, len);
         while left > 0 {
             let from = left.saturating_sub(EDGES_AT_ONCE);
             // SAFETY: as above.

@@ -67,6 +67,12 @@ pub(crate) trait EdgeList: Content {
     /// Nobody writes to the content meanwhile.
     unsafe fn len(&self) -> usize;
 
+    /// What is to be noted about them.
+    ///
+    /// # Safety
+    /// As for `len`.
+    unsafe fn progress(&self) -> &Progress;
+
     /// Walks the elements `from..to`.
     ///
     /// # Safety
@@ -213,9 +219,9 @@ impl<'a> Tracer<'a> {
 impl<'a> Tracer<'a> {
     /// Visits a collection of edges.
     #[inline]
-    pub(crate) fn edges(&mut self, lock: &CellLock, progress: &Progress, edges: &dyn EdgeList) {
+    pub(crate) fn edges(&mut self, lock: &CellLock, edges: &dyn EdgeList) {
         match &mut self.pass {
-            Pass::Mark(marker) => marker.edges(lock, progress, edges),
+            Pass::Mark(marker) => marker.edges(lock, edges),
             Pass::Claim(_) | Pass::ClaimInSlices(_) => self.claim_lock_cell(lock, edges),
             Pass::Release(release) => release.lock_cell(lock, edges),
             Pass::Visit(visitor) => visitor.edges(lock, edges),

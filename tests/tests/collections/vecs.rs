@@ -1,7 +1,7 @@
 //! Vectors.
 
 use super::everywhere;
-use graphgc::{Gc, GcCell, GcRefCell, GcRwLock, GcVec, Trace, Weak, collect, pin, verify};
+use graphgc::{Gc, GcCell, GcRefCell, GcRefVec, GcRwLock, GcVec, Trace, Weak, collect, pin, verify};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::{panic_quietly, panics_quietly},
@@ -114,15 +114,23 @@ fn long_shifts_are_copies() {
 #[test]
 fn what_is_owned_is_changed_as_a_vec() {
     let mut vec: GcVec<_> = (0..3).map(Gc::new).collect();
-    vec.get_mut().push(Gc::new(3));
-    Extend::extend(&mut vec, [Gc::new(4)]);
-    assert_eq!((numbers(&vec), format!("{vec:?}")), (vec![0, 1, 2, 3, 4], "GcVec(..)".into()));
+    Extend::extend(&mut vec, [Gc::new(3), Gc::new(4)]);
+    vec.get_mut().swap(1, 2);
+    assert_eq!((numbers(&vec), format!("{vec:?}")), (vec![0, 2, 1, 3, 4], "GcVec(..)".into()));
     let copy = vec.clone();
     vec.clear();
     assert_eq!(copy.into_iter().map(|number| *number).sum::<u32>(), 10);
     assert!(GcVec::<Gc<u32>>::default().into_inner().is_empty());
     let optional = GcVec::from(vec![None, Some(Gc::new(1))]);
     assert_eq!(optional.read().iter().flatten().count(), 1);
+}
+
+/// What makes nodes small: the rest lies where the elements are.
+#[test]
+fn sizes_in_a_node() {
+    assert_eq!(size_of::<GcVec<Gc<u32>>>(), 16);
+    assert_eq!(size_of::<GcRefVec<Gc<u32>>>(), 20);
+    assert_eq!(size_of::<(u32, GcRefVec<Gc<u32>>)>(), 24);
 }
 
 #[test]
@@ -196,7 +204,7 @@ fn in_other_cells_they_are_opened_with_them() {
     owner.borrow()[0].get(0).unwrap().leaf.check();
     // Borrowed for writing it is counted.
     let mut content = owner.borrow_mut();
-    content[0].get_mut().push(node());
+    Extend::extend(&mut content[0], [node()]);
     content[0].push(node());
     settle();
     assert_eq!(content[0].len(), 3);

@@ -1,6 +1,6 @@
 //! Graphs with edges in mutable vectors.
 
-use crate::{random::Random, report::Report};
+use crate::{programs::Seen, random::Random, report::Report};
 use graphgc::{Gc, GcRefCell, GcRefVec, GcRwLock, Trace, pin};
 use std::collections::VecDeque;
 
@@ -82,22 +82,22 @@ impl Pinned {
     }
 }
 
-/// A search with `Local`s in the queue.
+/// A search with `Local`s in the queue, which may all stay there.
 macro_rules! search_pinned {
     ($node:ident, $read:ident) => {
         impl $node {
             fn search_pinned(start: &Gc<$node>, nodes: usize) -> u64 {
                 let guard = pin();
                 let (mut sum, mut place) = (0u64, 0);
-                let mut seen = vec![false; nodes];
-                seen[start.number as usize] = true;
-                let mut queue = VecDeque::from([start.local(&guard)]);
-                while let Some(node) = queue.pop_front() {
+                let mut seen = Seen::new(nodes, start.number);
+                let mut queue = Vec::with_capacity(nodes);
+                queue.push(start.local(&guard));
+                while let Some(&node) = queue.get(place) {
                     place += 1;
-                    sum = sum.wrapping_add(place * u64::from(node.number));
+                    sum = sum.wrapping_add(place as u64 * u64::from(node.number));
                     for next in node.edges.$read().iter() {
-                        if !std::mem::replace(&mut seen[next.number as usize], true) {
-                            queue.push_back(next.local(&guard));
+                        if seen.is_new(next.number) {
+                            queue.push(next.local(&guard));
                         }
                     }
                 }
@@ -113,14 +113,13 @@ search_pinned!(Locked, read);
 /// Handles in the queue.
 fn search(start: &Gc<Node>, nodes: usize) -> u64 {
     let (mut sum, mut place) = (0u64, 0);
-    let mut seen = vec![false; nodes];
-    seen[start.number as usize] = true;
+    let mut seen = Seen::new(nodes, start.number);
     let mut queue = VecDeque::from([start.clone()]);
     while let Some(node) = queue.pop_front() {
         place += 1;
         sum = sum.wrapping_add(place * u64::from(node.number));
         for next in node.edges.borrow().iter() {
-            if !std::mem::replace(&mut seen[next.number as usize], true) {
+            if seen.is_new(next.number) {
                 queue.push_back(next.clone());
             }
         }

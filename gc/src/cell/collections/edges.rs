@@ -2,7 +2,10 @@
 
 mod one_thread;
 
-use super::Element;
+use super::{
+    Element,
+    buffer::{Buffer, Progress},
+};
 use crate::{
     cell::{
         gc_cell::sealed::Sealed,
@@ -22,7 +25,6 @@ use std::{
     collections::TryReserveError,
     mem::{ManuallyDrop, MaybeUninit},
     ptr,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
 };
 
 /// Elements that one operation moves at most.
@@ -30,51 +32,10 @@ const LONGEST_SHIFT: usize = 4096;
 /// In the order of a rebuilt collection: the element that comes in.
 pub(super) const INCOMING: usize = usize::MAX;
 
-/// How much of a collection the marker has still to trace in this cycle. Read and written by whoever is in the lock as its marker or its writer, so
-/// that the lock orders all accesses; or, of a collection of one thread outside marking, by that thread in an operation: the gate orders that.
-///
-/// The marker says which cycle it marks in. One that keeps what finalizers will see marks in the cycle that has had its S2; the next one has to trace the
-/// collection again, if only the finalizer still leads to it.
-pub(crate) struct Progress {
-    /// The cycle that `left` speaks of, or `NEVER`.
-    cycle: AtomicU32,
-    /// The elements before this are still to be traced.
-    left: AtomicUsize,
-}
-
-impl Progress {
-    /// No cycle has this number: they are counted to 2^31, and then anew.
-    const NEVER: u32 = u32::MAX;
-
-    const fn new() -> Self {
-        Progress { cycle: AtomicU32::new(Progress::NEVER), left: AtomicUsize::new(0) }
-    }
-
-    /// How many of `len` elements are left in this cycle, from the first.
-    pub(crate) fn left(&self, cycle: u32, len: usize) -> usize {
-        if self.cycle.load(Relaxed) == cycle { self.left.load(Relaxed).min(len) } else { len }
-    }
-
-    /// So many are left in this cycle.
-    pub(crate) fn set(&self, cycle: u32, left: usize) {
-        self.cycle.store(cycle, Relaxed);
-        self.left.store(left, Relaxed);
-    }
-
-    /// An element comes in at `index`, and those behind it move up.
-    fn insert(&self, index: usize) {
-        let left = self.left.load(Relaxed);
-        if index < left && !weakened(Mutation::InsertForgetsProgress) {
-            self.left.store(left + 1, Relaxed);
-        }
-    }
-}
-
 /// See the module's head.
 pub(super) struct Edges<P, L = CellLock> {
     lock: L,
-    progress: Progress,
-    content: UnsafeCell<Vec<P>>,
+    content: UnsafeCell<Buffer<P>>,
 }
 
 // SAFETY: the lock lets many read or one write; what they get at are handles that may go to and be used on any thread.
@@ -82,8 +43,7 @@ unsafe impl<P: Send + Sync> Sync for Edges<P> {}
 
 /// The content as its only writer has it.
 pub(super) struct Writer<'a, P> {
-    content: &'a mut Vec<P>,
-    progress: &'a Progress,
+    content: &'a mut Buffer<P>,
     /// There is one if the content is claimed.
     operation: Option<&'a Operation>,
 }
@@ -125,8 +85,7 @@ impl<P: Element> Writer<'_, P> {
             return Err(edge);
         }
         self.come_in(&edge);
-        self.content.push(edge);
-        Ok(())
+        self.content.push(edge)
     }
 
     /// As [`push`](Self::push), with the edge to an object that only a pin may keep.
@@ -138,8 +97,7 @@ impl<P: Element> Writer<'_, P> {
         // SAFETY: of the cell's type, by the caller's `Local`; counted where it has to be by `come_in_pinned`.
         let edge = unsafe { P::from_object(object) };
         self.come_in_pinned(object);
-        self.content.push(edge);
-        true
+        self.content.push(edge).is_ok()
     }
 
     #[inline]
@@ -232,9 +190,8 @@ impl<P: Element> Writer<'_, P> {
             return Err(edge);
         }
         self.come_in(&edge);
-        self.progress.insert(index);
-        self.content.insert(index, edge);
-        Ok(())
+        self.content.progress().insert(index);
+        self.content.insert(index, edge)
     }
 
     /// Nothing if the way is long, or there is no such element.
@@ -250,8 +207,8 @@ impl<P: Element> Writer<'_, P> {
 impl<P> Edges<P> {
     const_fn! {
         /// Counted content.
-        pub(super) fn new(content: Vec<P>) -> Self {
-            Edges { lock: CellLock::new(), progress: Progress::new(), content: UnsafeCell::new(content) }
+        pub(super) fn new(content: Buffer<P>) -> Self {
+            Edges { lock: CellLock::new(), content: UnsafeCell::new(content) }
         }
     }
 
@@ -306,27 +263,27 @@ impl<P> Edges<P> {
 }
 
 impl<P, L: Lock> Edges<P, L> {
-    pub(super) fn get_mut(&mut self) -> &mut Vec<P> {
+    pub(super) fn get_mut(&mut self) -> &mut Buffer<P> {
         debug_assert!(!self.lock.word().is_claimed());
         self.content.get_mut()
     }
 
     pub(super) fn into_inner(self) -> Vec<P> {
         debug_assert!(!self.lock.word().is_claimed());
-        self.content.into_inner()
+        self.content.into_inner().into_vec()
     }
 
     /// The elements; the caller holds the lock.
     fn slice(&self) -> *const [P] {
         // SAFETY: the lock keeps writers out.
-        ptr::from_ref(unsafe { &*self.content.get() }.as_slice())
+        ptr::from_ref::<[P]>(unsafe { &*self.content.get() })
     }
 
     /// The caller holds the lock for writing.
     #[inline]
     fn writer<'a>(&'a self, operation: Option<&'a Operation>) -> Writer<'a, P> {
         // SAFETY: the lock is the caller's alone, and no marker is inside; or nobody can be (`one_thread`).
-        Writer { content: unsafe { &mut *self.content.get() }, progress: &self.progress, operation }
+        Writer { content: unsafe { &mut *self.content.get() }, operation }
     }
 
     /// Gives the lock up before the operation ends (C1), and wakes after it.
@@ -362,7 +319,7 @@ pub(super) struct Reserved<'a, P, L: Lock = CellLock> {
 }
 
 impl<P: Element, L: Lock> Reserved<'_, P, L> {
-    fn old(&self) -> &Vec<P> {
+    fn old(&self) -> &Buffer<P> {
         // SAFETY: nobody writes while it is reserved.
         unsafe { &*self.edges.content.get() }
     }
@@ -404,19 +361,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
 
     /// See [`Edges::reserve`].
     pub(super) fn grow(self, additional: usize, exact: bool) -> Result<(), TryReserveError> {
-        let (len, capacity) = (self.old().len(), self.old().capacity());
-        if capacity - len >= additional {
-            return Ok(());
-        }
-        let mut new = Vec::<MaybeUninit<P>>::new();
-        let least = len.saturating_add(additional);
-        let wanted = if exact { least } else { least.max(capacity.saturating_mul(2)).max(4) };
-        new.try_reserve_exact(wanted)?;
-        // SAFETY: there is room for them; the copies count for nothing until they take the place of the old ones.
-        unsafe {
-            ptr::copy_nonoverlapping(self.old().as_ptr().cast(), new.as_mut_ptr(), len);
-            new.set_len(len);
-        }
+        let Some(new) = self.old().grown(additional, exact)? else { return Ok(()) };
         // In the same order: what the marker has done stays done.
         let (mut old, _) = self.install(new, None, false);
         // SAFETY: all of them have moved.
@@ -440,7 +385,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
     pub(super) fn rearrange(self, incoming: Option<P>, order: &[usize], commit: impl FnOnce()) {
         let old = self.old();
         let mut stays = vec![false; old.len()];
-        let mut new = Vec::<MaybeUninit<P>>::with_capacity(old.capacity().max(order.len()));
+        let mut new = Buffer::<MaybeUninit<P>>::with_capacity(old.capacity().max(order.len()));
         let incoming = incoming.map(ManuallyDrop::new);
         for &source in order {
             let edge: *const P = if source == INCOMING {
@@ -450,7 +395,8 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
                 &raw const old[source]
             };
             // SAFETY: the copy counts for nothing until it takes the place of the old one.
-            new.push(unsafe { edge.cast::<MaybeUninit<P>>().read() });
+            let copied = new.push(unsafe { edge.cast::<MaybeUninit<P>>().read() });
+            debug_assert!(copied.is_ok());
         }
         let incoming = incoming.as_deref().and_then(Sealed::object);
         commit();
@@ -468,11 +414,10 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
 
     /// Puts `new` in the place of the content, which is given back, and says whether that is claimed. `new` has elements of the content, which live on there,
     /// and the counted edge to `incoming`.
-    fn install(self, new: Vec<MaybeUninit<P>>, incoming: Option<Object>, reorders: bool) -> (Vec<P>, bool) {
+    fn install(self, new: Buffer<MaybeUninit<P>>, incoming: Option<Object>, reorders: bool) -> (Buffer<P>, bool) {
         let edges = self.edges;
-        let mut new = ManuallyDrop::new(new);
-        // SAFETY: all of them are initialised, and `MaybeUninit` is laid out like what is in it.
-        let mut new = unsafe { Vec::from_raw_parts(new.as_mut_ptr().cast::<P>(), new.len(), new.capacity()) };
+        // SAFETY: all of them are initialised. They are the old buffer's, too, until the caller has that.
+        let mut new = unsafe { ManuallyDrop::new(new.assume_init()) };
         let mut shaded = None;
         let operation = loop {
             let operation = Operation::enter();
@@ -491,9 +436,11 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
         if claimed && let Some(object) = incoming {
             operation.claim(object);
         }
-        std::mem::swap(edges.writer(None).content, &mut new);
+        let content = edges.writer(None).content;
+        new.take_progress(content);
+        std::mem::swap(content, &mut new);
         edges.leave(operation);
-        (new, claimed)
+        (ManuallyDrop::into_inner(new), claimed)
     }
 
     /// Shades all elements, in slices. The phase in which all that was; none if it changed.
@@ -527,16 +474,21 @@ impl Info for EdgeCollection {
 }
 
 /// The elements, to be walked as the lock allows.
-struct Elements<P>(*const Vec<P>);
+struct Elements<P>(*const Buffer<P>);
 
 impl<P: Trace> Content for Elements<P> {
     unsafe fn trace(&self, tracer: &mut Tracer<'_>) {
         // SAFETY: by contract nobody writes; the pointer is that of a live collection's content.
-        unsafe { &*self.0 }.trace(tracer);
+        unsafe { &*self.0 }.iter().for_each(|edge| edge.trace(tracer));
     }
 }
 
 impl<P: Trace> EdgeList for Elements<P> {
+    unsafe fn progress(&self) -> &Progress {
+        // SAFETY: as above.
+        unsafe { &*self.0 }.progress()
+    }
+
     unsafe fn len(&self) -> usize {
         // SAFETY: as above.
         unsafe { &*self.0 }.len()
@@ -553,7 +505,7 @@ unsafe impl<P: Element + Trace, L: Lock> Trace for Edges<P, L> {
     type Info = EdgeCollection;
 
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        tracer.edges(self.lock.word(), &self.progress, &Elements(self.content.get()));
+        tracer.edges(self.lock.word(), &Elements(self.content.get()));
     }
 
     unsafe fn drop_swept(&mut self) {
@@ -563,20 +515,5 @@ unsafe impl<P: Element + Trace, L: Lock> Trace for Edges<P, L> {
         }
         // SAFETY: by contract; what is left are counted handles.
         unsafe { ptr::drop_in_place(self.content.get()) };
-    }
-}
-
-#[cfg(all(test, not(graphgc_loom)))]
-mod tests {
-    use super::*;
-
-    /// When the numbers of cycles begin anew, the pass after S2 marks under the number 0.
-    #[test]
-    fn a_new_collection_has_been_traced_in_no_cycle() {
-        let progress = Progress::new();
-        assert!([0, 1, 1 << 31].into_iter().all(|cycle| progress.left(cycle, 7) == 7));
-        progress.set(3, 2);
-        assert_eq!([2, 3, 4].map(|cycle| progress.left(cycle, 7)), [7, 2, 7]);
-        assert_eq!(progress.left(3, 1), 1, "elements have gone");
     }
 }

@@ -31,6 +31,7 @@
 #[macro_use]
 mod vectors;
 
+mod buffer;
 mod edges;
 mod index;
 mod map;
@@ -50,7 +51,7 @@ use crate::{
     trace::{NoHandles, Trace},
 };
 
-pub(crate) use edges::Progress;
+pub(crate) use buffer::Progress;
 pub use {
     map::{GcMap, GcMapIntoIter, GcMapIter, GcMapRef},
     pinned::PinnedIter,

@@ -2,6 +2,7 @@
 
 use super::{
     Element,
+    buffer::Buffer,
     edges::{EdgeCollection, Edges, INCOMING, Reserved, Writer},
     refused,
 };
@@ -23,6 +24,9 @@ use std::cmp::Ordering;
 /// In a [`GcRefCell<Vec<Gc<T>>>`](crate::GcRefCell) the first `borrow_mut` after each collection cycle walks over all elements, and until the next cycle
 /// each of them is counted as a handle on the stack is. Here no change to a vector of a million edges walks over them, and elements of a vector in the heap are never
 /// counted. In exchange there is no `&mut` to the elements: they are changed by the methods of the vector.
+///
+/// It takes 20 bytes of the object that it is in, aligned to 4. The elements lie elsewhere, with 16 bytes before them, so they are copied when a `Vec` becomes a
+/// `GcRefVec` or comes out of it. There can be 2^32 of them.
 ///
 /// [`borrow`](Self::borrow) gives a slice. A change while that is held panics. Methods that run code of yours ([`retain`](Self::retain),
 /// [`sort_by`](Self::sort_by)) keep the vector borrowed for writing meanwhile; if that code panics the vector is as it was.
@@ -47,7 +51,7 @@ impl<P: Element> GcRefVec<P> {
     const_fn! {
         /// An empty vector.
         pub fn new() -> Self {
-            GcRefVec(Edges::for_one_thread(Vec::new()))
+            GcRefVec(Edges::for_one_thread(Buffer::new()))
         }
     }
 
@@ -56,16 +60,16 @@ impl<P: Element> GcRefVec<P> {
     /// # Panics
     /// As `Vec::with_capacity`.
     pub fn with_capacity(capacity: usize) -> Self {
-        GcRefVec::from(Vec::with_capacity(capacity))
+        GcRefVec(Edges::for_one_thread(Buffer::with_capacity(capacity)))
     }
 
-    /// The elements of a vector that you have to yourself.
+    /// The elements of a vector that you have to yourself. They are copied.
     pub fn into_inner(self) -> Vec<P> {
         self.0.into_inner()
     }
 
-    /// The elements of a vector that you have to yourself; no borrow is counted.
-    pub fn get_mut(&mut self) -> &mut Vec<P> {
+    /// The elements of a vector that you have to yourself; no borrow is counted. More come in by `Extend`, or by [`push`](Self::push).
+    pub fn get_mut(&mut self) -> &mut [P] {
         self.0.get_mut()
     }
 

@@ -9,6 +9,7 @@
 
 use super::{
     Element,
+    buffer::Buffer,
     edges::{EdgeCollection, Edges, Reserved, Writer},
     index::{Entry, Index},
 };
@@ -38,7 +39,7 @@ unsafe impl<K: Send + Sync, P: Send + Sync, S: Sync> Sync for Table<K, P, S> {}
 impl<K, P, S> Table<K, P, S> {
     const_fn! {
         pub(super) fn new(hasher: S) -> Self {
-            Table { edges: Edges::new(Vec::new()), index: UnsafeCell::new(Index::new()), hasher }
+            Table { edges: Edges::new(Buffer::new()), index: UnsafeCell::new(Index::new()), hasher }
         }
     }
 
@@ -74,7 +75,7 @@ impl<K, P, S> Table<K, P, S> {
     }
 
     /// Keys and edges of a table that the caller has to itself.
-    pub(super) fn get_mut(&mut self) -> (&mut Index<K>, &mut Vec<P>) {
+    pub(super) fn get_mut(&mut self) -> (&mut Index<K>, &mut Buffer<P>) {
         (self.index.get_mut(), self.edges.get_mut())
     }
 
@@ -113,9 +114,8 @@ impl<K, P: Element, S> Table<K, P, S> {
             return Some((key, std::mem::replace(&mut edges[at], edge)));
         }
         index.reserve(1);
-        edges.reserve(1);
+        edges.push_growing(edge);
         index.push(hash, key);
-        edges.push(edge);
         None
     }
 }

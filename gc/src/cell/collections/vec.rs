@@ -2,6 +2,7 @@
 
 use super::{
     Element,
+    buffer::Buffer,
     edges::{EdgeCollection, Edges, INCOMING},
     refused,
 };
@@ -18,6 +19,9 @@ use std::{cmp::Ordering, collections::TryReserveError, ops::RangeBounds, slice};
 /// In a [`GcRwLock<Vec<Gc<T>>>`](crate::GcRwLock) the first write after each collection cycle walks over all elements. Here
 /// no change to a vector of a million edges walks over them. In exchange there is no `&mut` to the elements:
 /// they are changed by the methods of the vector, each of which locks it for a moment.
+///
+/// It takes 16 bytes of the object that it is in. The elements lie elsewhere, with 16 bytes before them, so they are copied when a `Vec` becomes a `GcVec` or comes out of it.
+/// There can be 2^32 of them.
 ///
 /// [`read`](Self::read) locks it for reading and gives a slice. A thread that has to wait is parked. Methods that run code of yours ([`retain`](Self::retain),
 /// [`sort_by`](Self::sort_by)) keep readers and writers out meanwhile, so that code must not use the same vector, or it blocks for ever; if it panics the vector is
@@ -51,7 +55,7 @@ impl<P: Element> GcVec<P> {
     const_fn! {
         /// An empty vector.
         pub fn new() -> Self {
-            GcVec(Edges::new(Vec::new()))
+            GcVec(Edges::new(Buffer::new()))
         }
     }
 
@@ -60,16 +64,16 @@ impl<P: Element> GcVec<P> {
     /// # Panics
     /// As `Vec::with_capacity`.
     pub fn with_capacity(capacity: usize) -> Self {
-        GcVec(Edges::new(Vec::with_capacity(capacity)))
+        GcVec(Edges::new(Buffer::with_capacity(capacity)))
     }
 
-    /// The elements of a vector that you have to yourself.
+    /// The elements of a vector that you have to yourself. They are copied.
     pub fn into_inner(self) -> Vec<P> {
         self.0.into_inner()
     }
 
-    /// The elements of a vector that you have to yourself, without locking.
-    pub fn get_mut(&mut self) -> &mut Vec<P> {
+    /// The elements of a vector that you have to yourself, without locking. More come in by `Extend`, or by [`push`](Self::push).
+    pub fn get_mut(&mut self) -> &mut [P] {
         self.0.get_mut()
     }
 

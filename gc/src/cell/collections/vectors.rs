@@ -11,7 +11,7 @@ macro_rules! shared_by_vectors {
 
         impl<P: Element> From<Vec<P>> for $vector<P> {
             fn from(edges: Vec<P>) -> Self {
-                $vector($new(edges))
+                $vector($new(Buffer::from_vec(edges)))
             }
         }
 
@@ -23,7 +23,7 @@ macro_rules! shared_by_vectors {
 
         impl<P: Element> Extend<P> for $vector<P> {
             fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
-                self.get_mut().extend(edges);
+                edges.into_iter().for_each(|edge| self.0.get_mut().push_growing(edge));
             }
         }
 

@@ -4,7 +4,7 @@
 //! one operation, does not take the lock outside marking: no marker is about, the next one comes after an S1 that waits
 //! for the operation, and a change runs no code that could come back here. And there is nothing to shade.
 
-use super::{Edges, Progress, Reserved, Writer};
+use super::{Buffer, Edges, Reserved, Writer};
 use crate::{
     cell::{
         borrow::{BorrowLock, Borrowed},
@@ -19,8 +19,8 @@ use std::cell::UnsafeCell;
 impl<P> Edges<P, BorrowLock> {
     const_fn! {
         /// Counted content of a collection that one thread has at a time.
-        pub(in crate::cell::collections) fn for_one_thread(content: Vec<P>) -> Self {
-            Edges { lock: BorrowLock::new(), progress: Progress::new(), content: UnsafeCell::new(content) }
+        pub(in crate::cell::collections) fn for_one_thread(content: Buffer<P>) -> Self {
+            Edges { lock: BorrowLock::new(), content: UnsafeCell::new(content) }
         }
     }
 
