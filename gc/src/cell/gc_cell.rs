@@ -1,6 +1,6 @@
 //! `GcCell`: one mutable edge in one word, changed without locks.
 
-use super::edge_word::EdgeWord;
+use super::edge_word::{EdgeWord, Reading};
 use crate::{
     handle::{Gc, Local},
     heap::header::Object,
@@ -232,7 +232,15 @@ impl<P: Edge> GcCell<P> {
     #[inline]
     pub fn get(&self) -> P {
         let early = weakened(Mutation::GetReadsOutside).then(|| self.word.read());
-        let operation = Operation::enter();
+        let Some(operation) = Operation::enter_at_once() else { return self.get_in(&Operation::enter(), early) };
+        let edge = self.get_in(&operation, early);
+        operation.end_at_once();
+        edge
+    }
+
+    /// [`get`](Self::get) in this operation, what has been read `early` if anything has.
+    #[inline]
+    fn get_in(&self, operation: &Operation, early: Option<Reading>) -> P {
         let object = early.unwrap_or_else(|| self.word.read()).object();
         if let Some(object) = object {
             // The object stays until the operation ends: it was reachable when we read the word, and nothing is freed

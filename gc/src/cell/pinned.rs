@@ -45,12 +45,16 @@ impl<P: Edge> GcCell<P> {
     #[inline]
     pub fn store(&self, edge: P::Local<'_>, _guard: &Guard) {
         let new = edge.into_object();
-        let operation = Operation::enter();
+        let Some(operation) = Operation::enter_at_once() else {
+            self.swap_pinned(new, &Operation::enter());
+            return;
+        };
         if self.word.stays_claimed(operation.phase.is_marking()) {
             self.word.overwrite_claimed(new);
         } else {
             self.swap_pinned(new, &operation);
         }
+        operation.end_at_once();
     }
 
     /// Puts `edge` in and gives back what was there. Acquires and releases.

@@ -80,7 +80,7 @@ pub(crate) fn allocate<T: Trace, R>(
             let value = ManuallyDrop::into_inner(value);
             // SAFETY: the slot is free, ours, and of the class for this layout. The type has no owner.
             let object = unsafe { fill_with(slot, code, value, birth, None, &operation) };
-            drop(operation);
+            operation.end_at_once();
             return born(object);
         }
         entered = Some(operation);

@@ -55,10 +55,11 @@ impl Deferred {
         &self.places[(address >> 4 ^ address >> 9) % PLACES]
     }
 
-    /// Whether there may be a note about `object`. Right in an operation, a hint outside.
+    /// The note about `object`, if there is one. Right in an operation, a hint outside.
     #[inline]
-    pub(crate) fn may_have(&self, object: Object) -> bool {
-        self.place(object).load(Ordering::Relaxed) == object.as_ptr()
+    pub(crate) fn find(&self, object: Object) -> Option<Note<'_>> {
+        let place = self.place(object);
+        (place.load(Ordering::Relaxed) == object.as_ptr()).then_some(Note { place, object })
     }
 
     /// Notes a count of `object`. Gives back what the caller has to count at once: the object whose note was in the way, or `object` itself if
@@ -74,12 +75,7 @@ impl Deferred {
     /// Ends the note about `object`, with a handle; false if there is none.
     #[inline]
     pub(crate) fn cancel(&self, object: Object) -> bool {
-        let place = self.place(object);
-        let noted = place.load(Ordering::Relaxed) == object.as_ptr();
-        if noted {
-            place.store(null_mut(), Ordering::Relaxed);
-        }
-        noted
+        self.find(object).is_some_and(Note::cancel)
     }
 
     /// Empties the table; `count` counts each object that was noted.
@@ -92,5 +88,23 @@ impl Deferred {
                 count(Object::new(header));
             }
         }
+    }
+}
+
+/// What was a note when somebody looked.
+pub(crate) struct Note<'a> {
+    place: &'a AtomicPtr<Header>,
+    object: Object,
+}
+
+impl Note<'_> {
+    /// Ends it, in an operation, with a handle; false if it is there no more.
+    #[inline]
+    pub(crate) fn cancel(self) -> bool {
+        let noted = self.place.load(Ordering::Relaxed) == self.object.as_ptr();
+        if noted {
+            self.place.store(null_mut(), Ordering::Relaxed);
+        }
+        noted
     }
 }

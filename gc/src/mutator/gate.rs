@@ -61,23 +61,30 @@ pub(crate) struct World {
 /// One thread's side of the gate.
 pub(crate) struct Gate {
     active: AtomicBool,
+    /// `ASYMMETRIC`, in a place that the thread looks at anyway.
+    asymmetric: bool,
     seen: AtomicUsize,
 }
 
 /// Whether operations rely on the OS for the strong side of the barrier.
 static ASYMMETRIC: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-/// Chooses the barriers; must run before the first operation.
+/// Chooses the barriers; must run before the first gate is made.
 pub(crate) fn choose_barriers() {
     ASYMMETRIC.store(os::register_barrier(), std::sync::atomic::Ordering::Relaxed);
 }
 
+/// Whether they do.
+fn are_asymmetric() -> bool {
+    ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed)
+}
+
 #[inline]
-fn light_barrier() {
+fn light_barrier(asymmetric: bool) {
     if weakened(Mutation::EnterWithoutBarrier) {
         return;
     }
-    if !ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+    if !asymmetric {
         strong_barrier();
     }
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
@@ -91,7 +98,7 @@ fn strong_barrier() {
 
 fn heavy_barrier() {
     fence(Ordering::SeqCst);
-    if ASYMMETRIC.load(std::sync::atomic::Ordering::Relaxed) {
+    if are_asymmetric() {
         os::heavy_barrier();
     }
 }
@@ -167,11 +174,9 @@ impl World {
 }
 
 impl Gate {
-    const_fn! {
-        /// A gate whose record is made for `phase`.
-        pub(crate) fn new(phase: Phase) -> Self {
-            Gate { active: AtomicBool::new(false), seen: AtomicUsize::new(phase.0) }
-        }
+    /// A gate whose record is made for `phase`.
+    pub(crate) fn new(phase: Phase) -> Self {
+        Gate { active: AtomicBool::new(false), asymmetric: are_asymmetric(), seen: AtomicUsize::new(phase.0) }
     }
 
     /// Enters an operation. `update` brings the thread's record up to date with a phase, if nobody has yet.
@@ -203,7 +208,7 @@ impl Gate {
         // The inner one would end the outer one.
         debug_assert!(cfg!(graphgc_loom) || !self.active.load(Ordering::Relaxed), "an operation in an operation");
         self.active.store(true, Ordering::Relaxed);
-        light_barrier();
+        light_barrier(self.asymmetric);
         Phase(world.word.load(Ordering::Acquire))
     }
 

@@ -40,20 +40,21 @@ pub(crate) fn drop_handle(object: Object) -> bool {
     let Local { cache, candidates, .. } = operation.local_mut();
     // SAFETY: the handle keeps the object alive.
     let roots = unsafe { object.roots() };
-    if !roots.is_newborn() {
-        return false;
+    let mut ended = false;
+    if roots.is_newborn() {
+        // SAFETY: as above.
+        let Some((span_class, bytes)) = (unsafe { TypeInfo::known_slot_to_reuse(object) }) else {
+            operation.end_at_once();
+            return drop_slowly(object);
+        };
+        if candidates.take_back_inline(object) || weakened(Mutation::EndedWithoutEntry) {
+            roots.end_newborn();
+            cache.recycle(span_class, object.as_ptr().cast(), bytes);
+            ended = true;
+        }
     }
-    // SAFETY: as above.
-    let Some((span_class, bytes)) = (unsafe { TypeInfo::known_slot_to_reuse(object) }) else {
-        drop(operation);
-        return drop_slowly(object);
-    };
-    if !candidates.take_back_inline(object) && !weakened(Mutation::EndedWithoutEntry) {
-        return false;
-    }
-    roots.end_newborn();
-    cache.recycle(span_class, object.as_ptr().cast(), bytes);
-    true
+    operation.end_at_once();
+    ended
 }
 
 /// The same for an object whose type says less about its slot.

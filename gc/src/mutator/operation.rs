@@ -7,6 +7,7 @@
 //! marking), what is claimed, overwritten or stored under a pin while marking is shaded.
 
 use super::{
+    deferred::Note,
     gate::Phase,
     newborn,
     record::{Local, Record},
@@ -23,6 +24,7 @@ use std::{
     alloc::{Layout, handle_alloc_error},
     cell::Cell,
     marker::PhantomData,
+    mem::ManuallyDrop,
     ptr::null,
 };
 
@@ -58,20 +60,10 @@ pub(crate) fn end_thread() {
     ENDING.with(Ending::give_back);
 }
 
-/// Whose record an operation uses. A whole word, so that an operation that moves is copied word by word.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-enum RecordIs {
-    OurOwn,
-    /// Borrowed for this operation alone.
-    Borrowed,
-}
-
-/// A critical section; ends when dropped.
+/// A critical section; ends when dropped. Two words, so that one that moves does so in registers.
 pub(crate) struct Operation {
     record: &'static Record,
     pub(crate) phase: Phase,
-    record_is: RecordIs,
     /// An operation belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -99,7 +91,7 @@ impl Operation {
     pub(crate) fn try_enter() -> Result<Operation, OutOfMemory> {
         // SAFETY: records are never freed.
         match unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() } {
-            Some(record) => Ok(Operation::enter_with(record, RecordIs::OurOwn)),
+            Some(record) => Ok(Operation::enter_with(record)),
             None => Operation::enter_first(),
         }
     }
@@ -115,7 +107,7 @@ impl Operation {
     #[inline]
     fn enter_now_with(record: &'static Record) -> Option<Operation> {
         let phase = record.try_enter()?;
-        Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
+        Some(Operation { record, phase, not_send: PhantomData })
     }
 
     /// Enters an operation if that takes no waiting, for a caller that is in no other: code of users, which no operation runs, has called it.
@@ -124,13 +116,13 @@ impl Operation {
         // SAFETY: records are never freed.
         let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? };
         let phase = record.enter_at_once()?;
-        Some(Operation { record, phase, record_is: RecordIs::OurOwn, not_send: PhantomData })
+        Some(Operation { record, phase, not_send: PhantomData })
     }
 
     #[inline]
-    fn enter_with(record: &'static Record, record_is: RecordIs) -> Operation {
+    fn enter_with(record: &'static Record) -> Operation {
         let phase = record.enter();
-        Operation { record, phase, record_is, not_send: PhantomData }
+        Operation { record, phase, not_send: PhantomData }
     }
 
     /// The thread's first operation, or one after its thread-local data is gone.
@@ -139,15 +131,14 @@ impl Operation {
     fn enter_first() -> Result<Operation, OutOfMemory> {
         crate::collector::ensure_started();
         let Some(record) = Record::register() else {
-            return Record::borrow_spare()
-                .map(|record| Operation::enter_with(record, RecordIs::Borrowed))
-                .ok_or(OutOfMemory);
+            return Record::borrow_spare().map(Operation::enter_with).ok_or(OutOfMemory);
         };
-        let regular = ENDING.try_with(|ending| ending.0.set(record)).is_ok();
-        if regular {
+        if ENDING.try_with(|ending| ending.0.set(record)).is_ok() {
             CURRENT.with(|current| current.set(record));
+        } else {
+            record.lend();
         }
-        Ok(Operation::enter_with(record, if regular { RecordIs::OurOwn } else { RecordIs::Borrowed }))
+        Ok(Operation::enter_with(record))
     }
 
     #[inline]
@@ -237,11 +228,21 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Ends an operation that was [entered at once](Self::enter_at_once), hence with the thread's own record.
+    #[inline]
+    pub(crate) fn end_at_once(self) {
+        let operation = ManuallyDrop::new(self);
+        debug_assert!(!operation.record.is_lent());
+        operation.record.leave();
+    }
+}
+
 impl Drop for Operation {
     #[inline]
     fn drop(&mut self) {
         self.record.leave();
-        if self.record_is == RecordIs::Borrowed {
+        if self.record.is_lent() {
             self.record.unregister();
         }
     }
@@ -251,17 +252,20 @@ impl Drop for Operation {
 #[inline]
 pub(crate) fn end_deferred(object: Object) -> bool {
     // SAFETY: records are never freed.
-    let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() };
-    record.is_some_and(|record| record.deferred.may_have(object) && cancel_note(record, object))
+    let Some(record) = (unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() }) else { return false };
+    record.deferred.find(object).is_some_and(|note| cancel_note(record, note))
 }
 
 /// Only in an operation is the table ours: it may be emptied in this very moment.
 #[inline(never)]
-fn cancel_note(record: &'static Record, object: Object) -> bool {
+fn cancel_note(record: &'static Record, note: Note<'static>) -> bool {
     if weakened(Mutation::CancelOutside) {
-        return record.deferred.cancel(object);
+        return note.cancel();
     }
-    Operation::enter_now_with(record).is_some_and(|operation| operation.record.deferred.cancel(object))
+    let Some(operation) = Operation::enter_now_with(record) else { return false };
+    let cancelled = note.cancel();
+    operation.end_at_once();
+    cancelled
 }
 
 /// Counts a clone of a handle to `object`, which has no count. The step from 0 to 1 and the entry are one operation: S1 would find an object without one.

@@ -43,6 +43,8 @@ pub(crate) struct Record {
     /// Its thread looks into it outside operations, too.
     pub(crate) deferred: Deferred,
     in_use: AtomicBool,
+    /// Whoever uses it has it for one operation. For that thread alone to look at.
+    lent: AtomicBool,
     next: AtomicPtr<Record>,
 }
 
@@ -79,7 +81,19 @@ impl Record {
         while record.in_use.swap(true, Ordering::Acquire) {
             yield_now();
         }
+        record.lend();
         Some(record)
+    }
+
+    /// Says that the thread, whose record this is, has it for one operation.
+    pub(crate) fn lend(&self) {
+        self.lent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that is so.
+    #[inline]
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
     }
 
     fn create() -> Option<&'static Record> {
@@ -101,6 +115,7 @@ impl Record {
             #[cfg(graphgc_loom)]
             (&raw mut (*at).deferred).write(Deferred::new());
             (&raw mut (*at).in_use).write(AtomicBool::new(false));
+            (&raw mut (*at).lent).write(AtomicBool::new(false));
             (&raw mut (*at).next).write(AtomicPtr::new(REGISTRY.first.load(Ordering::Relaxed)));
             memory.as_ref()
         };
@@ -119,6 +134,7 @@ impl Record {
         // SAFETY: in an operation whose phase the record has seen.
         self.flush(unsafe { self.local() });
         self.leave();
+        self.lent.store(false, Ordering::Relaxed);
         let _changes = lock(&REGISTRY.changes);
         self.in_use.store(false, Ordering::Release);
     }

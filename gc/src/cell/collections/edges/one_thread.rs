@@ -46,7 +46,9 @@ impl<P> Edges<P, BorrowLock> {
         if let Some(operation) = Operation::enter_at_once()
             && let Some(Attempt::Claimed) = self.lock.word().look_plainly(operation.phase.is_marking())
         {
-            return Some(change(self.writer(Some(&operation))));
+            let result = change(self.writer(Some(&operation)));
+            operation.end_at_once();
+            return Some(result);
         }
         self.change_slowly(change)
     }
