@@ -60,6 +60,7 @@ struct State {
 type Errand = Box<dyn FnMut() -> bool + Send>;
 
 // One for each thing that must be done once, so that a start that fails midway can be tried again.
+static BARRIERS_CHOSEN: OnceCell<()> = OnceCell::new();
 static DROPPER_STARTED: OnceCell<()> = OnceCell::new();
 static STARTED: OnceCell<()> = OnceCell::new();
 static FINALIZER_STARTED: OnceCell<()> = OnceCell::new();
@@ -80,7 +81,7 @@ pub(crate) fn ensure_started() {
     }
     STARTED.get_or_init(|| {
         let config = config::settle();
-        gate::choose_barriers();
+        BARRIERS_CHOSEN.get_or_init(gate::choose_barriers);
         HEAP.blocks.replenish();
         HEAP.pages.use_large_pages(config.large_pages);
         Record::keep_a_spare();

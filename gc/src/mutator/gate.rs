@@ -69,7 +69,7 @@ pub(crate) struct Gate {
 /// Whether operations rely on the OS for the strong side of the barrier.
 static ASYMMETRIC: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-/// Chooses the barriers; must run before the first gate is made.
+/// Chooses the barriers; must run once, before the first gate is made: gates keep what was chosen.
 pub(crate) fn choose_barriers() {
     ASYMMETRIC.store(os::register_barrier(), std::sync::atomic::Ordering::Relaxed);
 }

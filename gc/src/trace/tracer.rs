@@ -324,7 +324,7 @@ impl Visitor for StepCount {
 #[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
-    use crate::Gc;
+    use crate::{Gc, GcMap, GcRefVec, GcVec};
 
     fn steps(value: &impl Trace) -> usize {
         let mut count = StepCount::default();
@@ -343,5 +343,14 @@ mod tests {
     fn counting_ends_soon_after_a_slice() {
         let long: Vec<Option<Gc<u8>>> = (0..100 * SLICE).map(|_| None).collect();
         assert_eq!(steps(&long), SLICE + 1);
+    }
+
+    /// The collection is a step itself, and so is its end: the walk is told to stop at the first element too many.
+    #[test]
+    fn collections_are_walked_no_further() {
+        let long = || (0..100 * SLICE).map(|_| None::<Gc<u8>>);
+        assert_eq!(steps(&long().collect::<GcVec<_>>()), SLICE + 1);
+        assert_eq!(steps(&long().collect::<GcRefVec<_>>()), SLICE + 1);
+        assert_eq!(steps(&long().enumerate().collect::<GcMap<usize, _>>()), SLICE + 1);
     }
 }

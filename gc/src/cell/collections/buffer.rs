@@ -50,11 +50,11 @@ impl Progress {
         self.left.store(left as u32, Relaxed);
     }
 
-    /// An element comes in at `index`, and those behind it move up.
+    /// An element comes in at `index`, and those behind it move up. What goes out does not count: more than there is may be left, never less.
     pub(super) fn insert(&self, index: usize) {
         let left = self.left.load(Relaxed);
         if index < left as usize && !weakened(Mutation::InsertForgetsProgress) {
-            self.left.store(left + 1, Relaxed);
+            self.left.store(left.saturating_add(1), Relaxed);
         }
     }
 }
@@ -276,19 +276,30 @@ impl<P> Buffer<P> {
         Ok(Some(grown))
     }
 
+    /// Makes room for `additional` elements more.
+    ///
+    /// # Panics
+    /// As `Vec::reserve`.
+    pub(super) fn reserve(&mut self, additional: usize) {
+        match self.grown(additional, false) {
+            // SAFETY: copies of all elements, which the old buffer forgets.
+            Ok(Some(grown)) => unsafe {
+                let mut old = std::mem::replace(self, grown.assume_init());
+                old.set_len(0);
+            },
+            Ok(None) => (),
+            Err(_) => refused(self.len().saturating_add(additional).max(2 * self.capacity())),
+        }
+    }
+
     /// Puts an element at the end, and makes room if there is none.
     ///
     /// # Panics
     /// As `Vec::push`.
     pub(super) fn push_growing(&mut self, element: P) {
-        if let Ok(Some(grown)) = self.grown(1, false) {
-            // SAFETY: copies of all elements, which the old buffer forgets.
-            unsafe {
-                let mut old = std::mem::replace(self, grown.assume_init());
-                old.set_len(0);
-            }
-        }
-        self.push(element).unwrap_or_else(|_| refused(1));
+        self.reserve(1);
+        let pushed = self.push(element);
+        debug_assert!(pushed.is_ok());
     }
 }
 
@@ -345,6 +356,15 @@ mod tests {
         progress.set(3, 2);
         assert_eq!([2, 3, 4].map(|cycle| progress.left(cycle, 7)), [7, 2, 7]);
         assert_eq!(progress.left(3, 1), 1, "elements have gone");
+    }
+
+    /// Elements that come and go for as long as the marker is away must not make it believe that nothing is left.
+    #[test]
+    fn what_is_left_does_not_overflow() {
+        let progress = Progress::new();
+        progress.set(1, u32::MAX as usize - 1);
+        (0..3).for_each(|_| progress.insert(0));
+        assert_eq!(progress.left(1, 10), 10);
     }
 
     /// Elements that own memory come and go at random; the buffer has what a `Vec` has, and drops it once.

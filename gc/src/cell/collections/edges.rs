@@ -479,7 +479,9 @@ struct Elements<P>(*const Buffer<P>);
 impl<P: Trace> Content for Elements<P> {
     unsafe fn trace(&self, tracer: &mut Tracer<'_>) {
         // SAFETY: by contract nobody writes; the pointer is that of a live collection's content.
-        unsafe { &*self.0 }.iter().for_each(|edge| edge.trace(tracer));
+        let elements: &[P] = unsafe { &*self.0 };
+        // As a slice: that asks before each element whether the walk is to end.
+        elements.trace(tracer);
     }
 }
 

@@ -23,7 +23,10 @@ macro_rules! shared_by_vectors {
 
         impl<P: Element> Extend<P> for $vector<P> {
             fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
-                edges.into_iter().for_each(|edge| self.0.get_mut().push_growing(edge));
+                let edges = edges.into_iter();
+                let content = self.0.get_mut();
+                content.reserve(edges.size_hint().0);
+                edges.for_each(|edge| content.push_growing(edge));
             }
         }
 
