@@ -101,7 +101,7 @@ impl<P> Buffer<P> {
         size_of::<Head>() / size_of::<P>()
     };
     /// The most elements that there can be.
-    pub(super) const MOST: usize = u32::MAX as usize - Self::HEAD;
+    const MOST: usize = u32::MAX as usize - Self::HEAD;
 
     /// No elements, and no room for any.
     pub(super) const fn new() -> Self {
@@ -187,17 +187,12 @@ impl<P> Buffer<P> {
         self.head().capacity as usize
     }
 
+    /// Where the elements begin, those included that have been there.
     #[inline]
-    fn first(&self) -> *mut P {
+    pub(super) fn first(&self) -> *mut P {
         let Address(head) = self.at;
         // SAFETY: what is behind the head is in the same allocation, or one past the end of `NOTHING`.
         unsafe { head.as_ptr().cast::<P>().add(Self::HEAD) }
-    }
-
-    /// Where the elements begin, those included that have been there.
-    #[inline]
-    pub(super) fn as_mut_ptr(&mut self) -> *mut P {
-        self.first()
     }
 
     /// # Safety
@@ -254,8 +249,8 @@ impl<P> Buffer<P> {
         self.pop().expect("there is one")
     }
 
-    /// A larger buffer with copies of the elements, and of what the marker has noted of them: room for `additional` more, or for as many as a `Vec` makes room
-    /// for. Nothing if there is room already.
+    /// A larger buffer with copies of the elements: room for `additional` more, or for as many as a `Vec` makes room for. Nothing if there is room already. The
+    /// marker's notes stay behind ([`take_progress`](Self::take_progress)).
     pub(super) fn grown(
         &self,
         additional: usize,

@@ -406,7 +406,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
             old.set_len(0);
             for (index, stays) in stays.into_iter().enumerate() {
                 if !stays && !claimed {
-                    old.as_mut_ptr().add(index).drop_in_place();
+                    old.first().add(index).drop_in_place();
                 }
             }
         }
