@@ -272,14 +272,23 @@ impl Shrinker<'_> {
         run_test_within(self.test, &variables, self.limit)
     }
 
-    /// Whether the program fails at all; finds out how often it must be run for that.
+    /// Whether the program fails at all.
     fn confirm(&mut self) -> bool {
-        const TIMES: usize = 3;
-        let (whole, began) = (self.best.clone(), Instant::now());
-        let failures = (0..TIMES).filter(|_| self.fails(&whole)).count();
-        self.tries = if failures == TIMES { 1 } else { 2 * TIMES };
+        let began = Instant::now();
+        let failed = self.count_tries();
         self.limit = LIMIT.min(began.elapsed() * 2 + Duration::from_secs(10));
-        failures > 0 || self.fails(&whole)
+        failed || self.fails(&self.best.clone())
+    }
+
+    /// Finds out how often the best must be run for it to fail: the smaller it is, the oftener it runs in its time, and the surer it fails. Whether
+    /// it has failed now.
+    fn count_tries(&mut self) -> bool {
+        const TIMES: usize = 3;
+        let best = self.best.clone();
+        self.tries = 1;
+        let failures = (0..TIMES).filter(|_| self.fails(&best)).count();
+        self.tries = if failures == TIMES { 1 } else { 2 * TIMES };
+        failures > 0
     }
 
     fn fails(&mut self, raw: &Raw) -> bool {
@@ -304,6 +313,7 @@ impl Shrinker<'_> {
     fn shrink(&mut self) {
         self.truncate();
         loop {
+            self.count_tries();
             let before = self.best.len();
             // Again in each round: a long program may fail for another reason, which needs what the smallest does not.
             self.simplify_settings();
@@ -358,6 +368,9 @@ impl Shrinker<'_> {
                 break;
             }
             count = count.div_ceil(2);
+            if self.tries > 1 {
+                self.count_tries();
+            }
         }
     }
 
