@@ -3,10 +3,17 @@
 //! In models a table has one place, so that notes are in each other's way.
 
 use super::{
+    free, object as counted,
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
-    verify,
+    verify, verify_all_orders,
 };
-use crate::{Gc, GcCell, heap::header::Object, sync::Mutation};
+use crate::{
+    Gc, GcCell,
+    heap::header::Object,
+    mutator::deferred::{Deferred, Due},
+    sync::Mutation,
+};
+use loom::{sync::Arc, thread};
 
 type Owner = Gc<GcCell<Option<Gc<u8>>>>;
 
@@ -42,10 +49,10 @@ fn got_and_kept_beside_a_cycle() {
 
 /// A handle that ends where it was noted leaves no count, whenever the table is emptied.
 ///
-/// Breaks if the note is ended outside any operation: the collector counts it between the thread's look and its store, and the object stays for ever.
+/// Breaks if who counts a note forgets it: it does so between the thread's look and its store, and the object stays for ever.
 #[test]
 fn ended_beside_a_cycle() {
-    verify(2, &[Mutation::CancelOutside], || {
+    verify(2, &[Mutation::SettleForgets], || {
         let (owner, target) = owner();
         let user = mutator(move || {
             drop(owner.get());
@@ -55,6 +62,77 @@ fn ended_beside_a_cycle() {
         user.join().unwrap();
         cycle();
         assert!(!is_allocated(target));
+    });
+}
+
+/// Nor does one whose note was counted as it ended, and is in the way of another before the next cycle; which counts that one, and no more.
+///
+/// Breaks if what is due for a note is forgotten when another takes its place.
+#[test]
+fn ended_beside_a_cycle_and_displaced() {
+    verify(2, &[Mutation::NoteForgetsDue], || {
+        let ((owner, target), (other_owner, other)) = (owner(), owner());
+        let user = mutator(move || {
+            drop(owner.get());
+            owner.set(None);
+            let kept = other_owner.get().unwrap();
+            drop(owner.get());
+            other_owner.set(None);
+            kept
+        });
+        cycle();
+        let kept = user.join().unwrap();
+        cycle();
+        assert!(!is_allocated(target) && object(&kept) == other && is_allocated(other));
+        ending_here(|| drop(kept));
+        cycle();
+        assert!(!is_allocated(other));
+    });
+}
+
+/// The end of a note and its counting: either nothing is counted, and whoever finds that comes after all that was done through the handle; or the count goes
+/// when the table is settled next, once.
+///
+/// Breaks if who counts the note forgets it, or if its end releases nothing.
+#[test]
+fn a_note_ends_as_it_is_counted() {
+    verify_all_orders(3, &[Mutation::SettleForgets, Mutation::NoteEndIsRelaxed], || {
+        let target = counted(0);
+        let (table, payload) = (Arc::new(Deferred::new()), Arc::new(loom::cell::UnsafeCell::new(0)));
+        assert_eq!(table.note(target), None);
+        let user = thread::spawn({
+            let (table, payload) = (table.clone(), payload.clone());
+            move || {
+                payload.with(|payload| {
+                    // SAFETY: loom checks.
+                    unsafe { *payload }
+                });
+                table.end(target)
+            }
+        });
+        let settle = || {
+            let mut due = None;
+            table.settle(|one| assert_eq!(due.replace(one), None));
+            due
+        };
+        let first = settle();
+        if first.is_none() {
+            payload.with_mut(|payload| {
+                // SAFETY: loom checks.
+                unsafe { *payload = 1 };
+            });
+        }
+        let ended = user.join().unwrap();
+        let expected = match first {
+            None => (true, None),
+            Some(due) => {
+                assert_eq!(due, Due::Up(target));
+                (ended, ended.then_some(Due::Down(target)))
+            }
+        };
+        assert_eq!((ended, settle()), expected);
+        assert_eq!(settle(), None);
+        free(target);
     });
 }
 

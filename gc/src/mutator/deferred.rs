@@ -3,17 +3,17 @@
 //! Most handles that a thread gets from a cell, a `Local` or a weak handle end on the same thread soon after: a step of a walk, a loop
 //! variable. Counting each up and down costs two atomic read-modify-writes, and the line of a header that nobody would have had to write to. So
 //! while the collector is not marking the count of such a handle may wait: the thread notes the object in a small table in its record. If
-//! a handle to the object ends on that thread while the note is there, the note goes, and that is all.
+//! a handle to the object ends on that thread while the note stands, the note ends, and that is all.
 //!
-//! The number of counted handles to an object is thus its root count and the number of notes about it, in all threads' tables. A handle
+//! The number of counted handles to an object is thus its root count and the number of notes that stand, in all threads' tables. A handle
 //! carries no mark of its own: which of an object's handles the note stands for is nobody's question. It may go to another thread and end there, which
 //! counts down in the header; until the note is counted the root count can be *below* zero (`heap::header`).
 //!
 //! Who needs exact counts gets them:
 //!
-//! - Notes are made in operations of a phase that is not marking, and every table is emptied when its record is brought up to date after S1: each
+//! - Notes are made in operations of a phase that is not marking, and every table is settled when its record is brought up to date after S1: each
 //!   object noted is counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any other. So from then on until S2 a
-//!   root count is the number of counted handles, and whoever makes it 1 logs and shades, as ever.
+//!   root count is at least the number of counted handles, and whoever makes it 1 logs and shades, as ever.
 //! - Every 0 → 1 of a *root count* has its entry (R1), now as before: an entry may be dropped whenever the count reads 0 or less, since it is the step from 0
 //!   to 1 that makes the object a root for the next scan, be it the counting of a note.
 //! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an operation, together with its entry: no
@@ -22,89 +22,139 @@
 //!   any table (`mutator::newborn`).
 //! - The verifier counts all notes first, with the world stopped.
 //!
-//! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks.
+//! A note is *ended* outside operations, too, by one plain store: with an operation around it the end would cost as much as all the rest of a step. So a table may
+//! be settled between the thread's look at a note and that store. Hence each place has two parts with one writer each while the thread is outside operations. The
+//! thread says whether the note *stands*; who settles says whether it is *counted*, by a tag on the object's address, and leaves it there. Only the thread, in an operation,
+//! makes a place anew.
+//!
+//! | stands | counted | the place |
+//! | --- | --- | --- |
+//! | yes | no | is a handle that the root count does not know of |
+//! | no | no | is free: the handle has ended |
+//! | yes | yes | is free: the handle is like any other now |
+//! | no | yes | *owes*: the handle was counted and has ended, the root count is one too high |
+//!
+//! What a place owes is counted down by whoever comes first: the thread when it needs the place, or whoever settles the table next. Till then the object is a root, as
+//! one whose handle ends a little later; a handle that has ended before a cycle begins never keeps its object in that cycle.
+//!
+//! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks. So is that of a place that owes, which counts.
 //!
 //! The table has a few places, one for each object by its address. A note that is in the way of another is counted.
 
 use crate::{
     heap::header::{Header, Object},
-    sync::{AtomicPtr, Mutation, Ordering, weakened},
+    sync::{AtomicBool, AtomicPtr, Mutation, Ordering, unless, weakened},
 };
 use std::ptr::{NonNull, null_mut};
 
 /// Places of a table; a power of two.
 const PLACES: usize = if cfg!(graphgc_loom) { 1 } else { 16 };
 
+/// On an object's address: the note has been counted.
+const COUNTED: usize = 1;
+
 /// One thread's table. All-zero memory is an empty one.
-///
-/// Changed by its thread in operations, and by whoever brings the record up to date; read by its thread at any time, as a hint.
 pub(crate) struct Deferred {
-    places: [AtomicPtr<Header>; PLACES],
+    places: [Place; PLACES],
+}
+
+/// Room for one note; see the module's head.
+struct Place {
+    /// Written by the thread in operations, and by who settles.
+    noted: AtomicPtr<Header>,
+    /// Written by the thread alone.
+    stands: AtomicBool,
+}
+
+/// What has to be made good for an object at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Due {
+    /// It has a handle that is not counted.
+    Up(Object),
+    /// It has a count without a handle.
+    Down(Object),
 }
 
 impl Deferred {
     /// An empty table.
     #[cfg(graphgc_loom)]
     pub(crate) fn new() -> Self {
-        Deferred { places: std::array::from_fn(|_| AtomicPtr::new(null_mut())) }
+        let place = |_| Place { noted: AtomicPtr::new(null_mut()), stands: AtomicBool::new(false) };
+        Deferred { places: std::array::from_fn(place) }
     }
 
     #[inline]
-    fn place(&self, object: Object) -> &AtomicPtr<Header> {
+    fn place(&self, object: Object) -> &Place {
         let address = object.address();
-        &self.places[(address >> 4 ^ address >> 9) % PLACES]
+        &self.places[((address ^ address >> 5) >> 4) % PLACES]
     }
 
-    /// The note about `object`, if there is one. Right in an operation, a hint outside.
+    /// Notes a count of `object`, in an operation outside marking. What the caller has to make good at once, which may be that of `object` itself if it has a note
+    /// already.
     #[inline]
-    pub(crate) fn find(&self, object: Object) -> Option<Note<'_>> {
+    pub(crate) fn note(&self, object: Object) -> Option<Due> {
         let place = self.place(object);
-        (place.load(Ordering::Relaxed) == object.as_ptr()).then_some(Note { place, object })
+        let due = if place.is_free() { None } else { place.due() };
+        place.noted.store(object.as_ptr(), Ordering::Relaxed);
+        place.stands.store(true, Ordering::Relaxed);
+        due.filter(|_| !weakened(Mutation::NoteForgetsDue))
     }
 
-    /// Notes a count of `object`. Gives back what the caller has to count at once: the object whose note was in the way, or `object` itself if
-    /// it has a note already.
+    /// Ends the note about `object`, with a handle of the calling thread's, whose table this is; false if there is none. In an operation or outside.
     #[inline]
-    pub(crate) fn note(&self, object: Object) -> Option<Object> {
+    pub(crate) fn end(&self, object: Object) -> bool {
         let place = self.place(object);
-        let before = place.load(Ordering::Relaxed);
-        place.store(object.as_ptr(), Ordering::Relaxed);
-        NonNull::new(before).map(Object::new)
+        let noted = place.noted.load(Ordering::Relaxed) == object.as_ptr() && place.stands.load(Ordering::Relaxed);
+        if noted {
+            // Release: every use through the handle happens before who settles finds nothing to count.
+            place.stands.store(false, unless(Mutation::NoteEndIsRelaxed, Ordering::Release));
+        }
+        noted
     }
 
-    /// Ends the note about `object`, with a handle; false if there is none.
-    #[inline]
-    pub(crate) fn cancel(&self, object: Object) -> bool {
-        self.find(object).is_some_and(Note::cancel)
-    }
-
-    /// Empties the table; `count` counts each object that was noted.
-    pub(crate) fn settle(&self, mut count: impl FnMut(Object)) {
+    /// Leaves nothing that is not counted; `make_good` does what is due. For who may use the record.
+    pub(crate) fn settle(&self, mut make_good: impl FnMut(Due)) {
+        if weakened(Mutation::NotesStay) {
+            return;
+        }
         for place in &self.places {
-            if let Some(header) = NonNull::new(place.load(Ordering::Relaxed))
-                && !weakened(Mutation::NotesStay)
-            {
-                place.store(null_mut(), Ordering::Relaxed);
-                count(Object::new(header));
+            if let Some(due) = place.settle() {
+                make_good(due);
             }
         }
     }
 }
 
-/// What was a note when somebody looked.
-pub(crate) struct Note<'a> {
-    place: &'a AtomicPtr<Header>,
-    object: Object,
-}
-
-impl Note<'_> {
-    /// Ends it, in an operation, with a handle; false if it is there no more.
+impl Place {
+    /// Whether nothing is due: a handle has ended uncounted. Free places of other kinds are told by [`due`](Self::due).
     #[inline]
-    pub(crate) fn cancel(self) -> bool {
-        let noted = self.place.load(Ordering::Relaxed) == self.object.as_ptr();
-        if noted {
-            self.place.store(null_mut(), Ordering::Relaxed);
+    fn is_free(&self) -> bool {
+        !self.stands.load(Ordering::Relaxed) && self.noted.load(Ordering::Relaxed).addr() & COUNTED == 0
+    }
+
+    /// What is due before the place can be made anew.
+    #[cold]
+    #[inline(never)]
+    fn due(&self) -> Option<Due> {
+        let noted = self.noted.load(Ordering::Relaxed);
+        let object = NonNull::new(noted.map_addr(|address| address & !COUNTED)).map(Object::new)?;
+        let counted = noted.addr() & COUNTED != 0;
+        match (self.stands.load(Ordering::Acquire), counted) {
+            (true, false) => Some(Due::Up(object)),
+            (false, true) => Some(Due::Down(object)),
+            _ => None,
         }
-        noted
+    }
+
+    fn settle(&self) -> Option<Due> {
+        let due = self.due();
+        match due {
+            Some(Due::Up(object)) if !weakened(Mutation::SettleForgets) => {
+                self.noted.store(object.as_ptr().map_addr(|address| address | COUNTED), Ordering::Relaxed);
+            }
+            Some(_) => self.noted.store(null_mut(), Ordering::Relaxed),
+            None => {}
+        }
+        due
     }
 }

@@ -7,7 +7,7 @@
 //! marking), what is claimed, overwritten or stored under a pin while marking is shaded.
 
 use super::{
-    deferred::Note,
+    deferred::Due,
     gate::Phase,
     newborn,
     record::{Local, Record},
@@ -100,12 +100,7 @@ impl Operation {
     #[inline]
     pub(crate) fn enter_now() -> Option<Operation> {
         // SAFETY: records are never freed.
-        Operation::enter_now_with(unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? })
-    }
-
-    /// The same with the thread's own record.
-    #[inline]
-    fn enter_now_with(record: &'static Record) -> Option<Operation> {
+        let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref()? };
         let phase = record.try_enter()?;
         Some(Operation { record, phase, not_send: PhantomData })
     }
@@ -170,8 +165,18 @@ impl Operation {
     pub(crate) fn count_for_thread(&self, object: Object) {
         if self.phase.is_marking() && !weakened(Mutation::DeferWhileMarking) {
             self.count_up(object);
-        } else if let Some(object) = self.record.deferred.note(object) {
-            self.count_up(object);
+        } else if let Some(due) = self.record.deferred.note(object) {
+            self.make_good(due);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_good(&self, due: Due) {
+        match due {
+            Due::Up(object) => self.count_up(object),
+            // SAFETY: what has a count is alive.
+            Due::Down(object) => _ = unsafe { object.roots() }.down(),
         }
     }
 
@@ -201,7 +206,7 @@ impl Operation {
         if !weakened(Mutation::ClaimWithoutShade) {
             self.shade(object);
         }
-        if self.record.deferred.cancel(object) {
+        if self.record.deferred.end(object) {
             // Noted, hence shared already.
             return;
         }
@@ -252,20 +257,8 @@ impl Drop for Operation {
 #[inline]
 pub(crate) fn end_deferred(object: Object) -> bool {
     // SAFETY: records are never freed.
-    let Some(record) = (unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() }) else { return false };
-    record.deferred.find(object).is_some_and(|note| cancel_note(record, note))
-}
-
-/// Only in an operation is the table ours: it may be emptied in this very moment.
-#[inline(never)]
-fn cancel_note(record: &'static Record, note: Note<'static>) -> bool {
-    if weakened(Mutation::CancelOutside) {
-        return note.cancel();
-    }
-    let Some(operation) = Operation::enter_now_with(record) else { return false };
-    let cancelled = note.cancel();
-    operation.end_at_once();
-    cancelled
+    let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() };
+    record.is_some_and(|record| record.deferred.end(object))
 }
 
 /// Counts a clone of a handle to `object`, which has no count. The step from 0 to 1 and the entry are one operation: S1 would find an object without one.

@@ -7,7 +7,7 @@
 
 use super::{
     candidates::Candidates,
-    deferred::Deferred,
+    deferred::{Deferred, Due},
     gate::{Gated, Phase, World},
 };
 use crate::{
@@ -182,12 +182,16 @@ impl Record {
 
     /// Counts what has been deferred. Whoever may use the local part calls this.
     pub(crate) fn settle(&self, local: &mut Local) {
-        self.deferred.settle(|object| {
-            // SAFETY: the object of a note is allocated (`mutator::deferred`).
-            let before = unsafe { object.roots() }.up();
-            if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
-                local.candidates.push(object);
+        self.deferred.settle(|due| match due {
+            Due::Up(object) => {
+                // SAFETY: the object of a note is allocated (`mutator::deferred`).
+                let before = unsafe { object.roots() }.up();
+                if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
+                    local.candidates.push(object);
+                }
             }
+            // SAFETY: as above.
+            Due::Down(object) => _ = unsafe { object.roots() }.down(),
         });
     }
 

@@ -58,8 +58,12 @@ mutations! {
     NotesStay,
     /// A note is counted from 0 to 1 and leaves no entry.
     NoteCountedWithoutEntry,
-    /// A note is ended outside any operation.
-    CancelOutside,
+    /// Who counts a note keeps nothing about it, though the thread may be ending it.
+    SettleForgets,
+    /// What is due for a note is forgotten when another takes its place.
+    NoteForgetsDue,
+    /// The end of a note does not release what was done through the handle.
+    NoteEndIsRelaxed,
     // The root word.
     /// Counting up from below zero acquires nothing.
     NegativeIsRelaxed,

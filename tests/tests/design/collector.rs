@@ -15,7 +15,7 @@ pub(crate) enum Turn {
     S1,
     /// Brings this thread's record up to date after S1.
     Settle(u8),
-    /// A thread's note about this is in the way of another.
+    /// What a thread keeps about this is in the way of another note.
     Displace(u8, Id),
     /// The root scan processes this entry.
     Scan(Id),
@@ -121,7 +121,7 @@ impl Play<'_> {
 
     fn with_notes(&self) -> impl Iterator<Item = u8> + use<> {
         let threads = self.state.threads;
-        (0..THREADS as u8).filter(move |&thread| !threads[usize::from(thread)].notes.is_empty())
+        (0..THREADS as u8).filter(move |&thread| !threads[usize::from(thread)].noted().is_empty())
     }
 
     /// Whether records are to be brought up to date before the scan begins.
@@ -159,8 +159,8 @@ impl Play<'_> {
     fn filter_turns(&self, turns: &mut Vec<Turn>) {
         if !self.state.phase.is_marking() {
             for thread in self.with_notes().filter(|&thread| is_idle(self.state, thread)) {
-                let notes = self.state.threads[usize::from(thread)].notes;
-                turns.extend(notes.iter().map(|id| Turn::Displace(thread, id)));
+                let noted = self.state.threads[usize::from(thread)].noted();
+                turns.extend(noted.iter().map(|id| Turn::Displace(thread, id)));
             }
         }
         for buffer in 0..=MARKER as u8 {

@@ -4,7 +4,7 @@ use super::{
     play::Play,
     rules::Rule,
     scenario::{Act, Nested},
-    state::{Color, Edge, Fault, Held, Id, Lock, MARKER, Object, Pc, Phase, Pin, State, Thread},
+    state::{Bits, Color, Edge, Fault, Held, Id, Lock, MARKER, Object, Pc, Phase, Pin, State, Thread},
 };
 
 /// Handles to one object on one thread's stack, at most.
@@ -18,7 +18,12 @@ impl Play<'_> {
     /// Whether `thread` is inside an operation.
     pub(crate) fn in_operation(&self, thread: u8) -> bool {
         match self.state.threads[usize::from(thread)].pc {
-            Pc::Idle | Pc::Cloning(_) | Pc::Releasing { .. } | Pc::Connecting { .. } | Pc::Rebuilding { .. } => false,
+            Pc::Idle
+            | Pc::Cloning(_)
+            | Pc::Ending(_)
+            | Pc::Releasing { .. }
+            | Pc::Connecting { .. }
+            | Pc::Rebuilding { .. } => false,
             Pc::Counting { looks, .. } => {
                 self.keeps(if looks { Rule::UpgradeIsOneOperation } else { Rule::GetIsOneOperation })
             }
@@ -291,6 +296,7 @@ impl Play<'_> {
         match pc {
             Pc::Idle => unreachable!("an idle thread is not inside anything"),
             Pc::Cloning(id) => self.became_root(thread, id),
+            Pc::Ending(id) => self.end_seen_note(thread, id),
             Pc::Counting { target, looks } => self.count_loaded(thread, target, looks),
             Pc::Storing { owner, new } => self.change_word(thread, owner, new),
             Pc::Overwriting { owner, new } => self.overwrite_word(owner, new),
@@ -344,14 +350,14 @@ impl Play<'_> {
         Some(id)
     }
 
-    /// `Gc::drop`. A note ends in an operation, for which the record must be up to date. The slot of a newborn is free at once, unless something is to be done
-    /// with its value.
+    /// `Gc::drop`. A note ends outside operations, in two steps: it may be counted between. The slot of a newborn is free at once, unless something is to
+    /// be done with its value.
     fn drop_handle(&mut self, thread: u8, id: Id) {
-        self.give(thread, id);
-        let up_to_date = !self.state.phase.is_marking() || !self.keeps(Rule::NotesOutsideMarking);
-        if up_to_date && self.end_note(thread, id) {
+        if self.state.threads[usize::from(thread)].notes.has(id) {
+            self.thread(thread).pc = Pc::Ending(id);
             return;
         }
+        self.give(thread, id);
         if !self.end_newborn(thread, id) {
             self.down(id);
         } else if self.peek(id).skipped.is_none() {
@@ -359,12 +365,23 @@ impl Play<'_> {
         }
     }
 
+    /// The note about `id` stood a moment ago, and its handle ends. If it has been counted since, a count down is owed.
+    fn end_seen_note(&mut self, thread: u8, id: Id) {
+        self.give(thread, id);
+        if !self.end_note(thread, id) && self.keeps(Rule::CountedNotesAreRemembered) {
+            self.thread(thread).owed.add(id);
+        }
+    }
+
     /// A thread that has nothing left ends: its notes are counted, and what it has logged is handed over.
     fn end_thread(&mut self, thread: u8) {
-        let notes = std::mem::take(&mut self.thread(thread).notes);
-        for id in notes.iter().filter(|_| self.keeps(Rule::EndCountsNotes)).collect::<Vec<_>>() {
-            self.up_in_operation(thread, id);
+        let Thread { notes, owed, .. } = *self.thread(thread);
+        for id in notes.iter().chain(owed.iter()) {
+            if self.keeps(Rule::EndCountsNotes) {
+                self.displace(thread, id);
+            }
         }
+        self.thread(thread).notes = Bits::default();
         let entries = std::mem::take(&mut self.state.buffers[usize::from(thread)]);
         if self.keeps(Rule::EndHandsOver) {
             self.state.buffers[MARKER].0 |= entries.0;

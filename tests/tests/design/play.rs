@@ -3,7 +3,7 @@
 use super::{
     rules::Rule,
     scenario::{Nested, Scenario},
-    state::{Bits, Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, State},
+    state::{Bits, Color, Fault, Id, Life, MARKER, Marker, OBJECTS, Object, Phase, Pin, State, Thread},
 };
 
 /// A state being played on.
@@ -79,16 +79,16 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        if i32::from(self.object(id).count) + self.notes_about(id) > 0 {
+        if i32::from(self.object(id).count) + self.noted_handles(id) > 0 {
             self.object(id).count -= 1;
         } else {
             self.fault(Fault::CountBelowZero(id));
         }
     }
 
-    /// The threads that have noted `id`.
-    pub(crate) fn notes_about(&self, id: Id) -> i32 {
-        self.state.threads.iter().filter(|thread| thread.notes.has(id)).count() as i32
+    /// How many handles more than its count says the threads have noted.
+    pub(crate) fn noted_handles(&self, id: Id) -> i32 {
+        noted_handles(self.state, id)
     }
 
     /// Counts a handle that `thread` has got, inside an operation; outside marking a note will do.
@@ -98,12 +98,13 @@ impl Play<'_> {
         if may_note && !notes.has(id) {
             notes.add(id);
             self.touch(id);
+            self.pay(thread, id);
         } else {
             self.up_in_operation(thread, id);
         }
     }
 
-    /// A handle of `thread`'s ends, or becomes claimed: by its note, if there is one. In an operation.
+    /// A handle of `thread`'s ends, or becomes claimed: by its note, if there is one.
     pub(crate) fn end_note(&mut self, thread: u8, id: Id) -> bool {
         let notes = &mut self.state.threads[usize::from(thread)].notes;
         let noted = notes.has(id);
@@ -111,10 +112,22 @@ impl Play<'_> {
         noted
     }
 
-    /// Brings `thread`'s record up to date after S1: its notes are counted, and what that takes from 0 to 1 is an entry for the scan.
+    /// Counts `id` down if `thread` owes that.
+    fn pay(&mut self, thread: u8, id: Id) {
+        let owed = &mut self.state.threads[usize::from(thread)].owed;
+        if owed.has(id) {
+            owed.remove(id);
+            self.down(id);
+        }
+    }
+
+    /// Brings `thread`'s record up to date after S1: its notes are counted, what that takes from 0 to 1 is an entry for the scan, and what is owed is paid.
     pub(crate) fn settle(&mut self, thread: u8) {
         if !self.keeps(Rule::NotesAreCounted) {
             return;
+        }
+        for id in self.state.threads[usize::from(thread)].owed.iter() {
+            self.pay(thread, id);
         }
         for id in std::mem::take(&mut self.state.threads[usize::from(thread)].notes).iter() {
             if self.up(id) && self.keeps(Rule::NotesAreLogged) {
@@ -123,10 +136,12 @@ impl Play<'_> {
         }
     }
 
-    /// The note about `id` is in the way of another.
+    /// What `thread` keeps about `id`, a note or what it owes, is in the way of another note.
     pub(crate) fn displace(&mut self, thread: u8, id: Id) {
-        self.end_note(thread, id);
-        self.up_in_operation(thread, id);
+        if self.end_note(thread, id) {
+            self.up_in_operation(thread, id);
+        }
+        self.pay(thread, id);
     }
 
     /// The rest of a count that went from 0 to 1: an entry in `thread`'s buffer, and while marking a mark.
@@ -262,4 +277,10 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
     }
     debug_assert!(state.buffers[MARKER].is_empty());
     state
+}
+
+/// How many handles to `id` the threads have noted, less the counts down that they owe.
+pub(crate) fn noted_handles(state: &State, id: Id) -> i32 {
+    let notes = |thread: &Thread| i32::from(thread.notes.has(id)) - i32::from(thread.owed.has(id));
+    state.threads.iter().map(notes).sum()
 }

@@ -1,7 +1,7 @@
 //! What must hold in every state.
 
 use super::{
-    play::Play,
+    play::{Play, noted_handles},
     scenario::{Nested, Scenario},
     state::{Bits, Fault, Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, State},
 };
@@ -129,8 +129,7 @@ pub(crate) fn counts_are_exact(scenario: &Scenario, state: &State) -> bool {
     (0..OBJECTS as Id).all(|id| {
         let object = &state.objects[usize::from(id)];
         let outside = scenario.shapes[usize::from(id)].outside;
-        let notes = state.threads.iter().filter(|thread| thread.notes.has(id)).count();
-        let counted = i32::from(object.count) + notes as i32;
+        let counted = i32::from(object.count) + noted_handles(state, id);
         outside || object.life != Life::Alive || counted == i32::from(counted_handles(scenario, state, id))
     })
 }

@@ -127,6 +127,8 @@ rules! {
     NotesAreCounted,
     /// What that takes from 0 to 1 is an entry. Weakened: it is not.
     NotesAreLogged,
+    /// Who counts a note keeps that in mind: its handle may be ending. Weakened: it does not.
+    CountedNotesAreRemembered,
 
     // Newborns: their only handle ends without a count (`mutator::newborn`).
 
@@ -281,6 +283,7 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::NotesOutsideMarking, &NOTES),
     (Rule::NotesAreCounted, &NOTES),
     (Rule::NotesAreLogged, &NOTES),
+    (Rule::CountedNotesAreRemembered, &NOTES),
     (Rule::LogAtBirth, &BIRTHS),
     (Rule::ShadeOnZeroToOne, &TRAP),
     (Rule::FilterKeepsPositive, &TRAP),

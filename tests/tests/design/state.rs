@@ -158,6 +158,8 @@ pub(crate) enum Pc {
     Connecting { slot: Id, w: Id },
     /// Rebuilding a collection: so many elements have been shaded, in this cycle.
     Rebuilding { owner: Id, shaded: u8, cycle: u8 },
+    /// Inside a `Gc::drop` that found a note and has not ended it yet.
+    Ending(Id),
     /// Filtering a candidate without compare-and-swap: the count that it saw.
     Filtering { entry: Id, count: i8 },
 }
@@ -179,6 +181,8 @@ pub(crate) struct Thread {
     pub(crate) handles: [u8; OBJECTS],
     /// Objects noted: one more handle to each than its count says.
     pub(crate) notes: Bits,
+    /// Objects whose notes ended when they had been counted: one handle less to each than its count says.
+    pub(crate) owed: Bits,
     pub(crate) pin: Pin,
     pub(crate) locals: Bits,
     pub(crate) pc: Pc,
@@ -351,12 +355,18 @@ impl Object {
 }
 
 impl Thread {
+    /// What it has noted, or owes a count down.
+    pub(crate) fn noted(&self) -> Bits {
+        Bits(self.notes.0 | self.owed.0)
+    }
+
     fn word(&self) -> u64 {
         let mut word = Word::new();
         for handles in self.handles {
             word.put(handles, 3);
         }
-        word.put(self.pin as u8, 2).put(self.locals.0, 8).put(self.notes.0, 8).put(self.budget, 4);
+        word.put(self.pin as u8, 2).put(self.locals.0, 8).put(self.notes.0, 8);
+        word.put(self.owed.0, 8).put(self.budget, 4);
         let (kind, first, second) = match self.pc {
             Pc::Idle => (0, 0, 0),
             Pc::Cloning(id) => (1, id, 0),
@@ -370,6 +380,7 @@ impl Thread {
             Pc::Filtering { entry, count } => (8, entry, number(count)),
             Pc::Connecting { slot, w } => (10, slot, w),
             Pc::Rebuilding { owner, shaded, cycle } => (11, owner, shaded << 3 | cycle),
+            Pc::Ending(id) => (12, id, 0),
         };
         word.put(kind, 4).put(first, 3).put(second, 5).bits
     }
