@@ -326,12 +326,14 @@ fn a_finalizer_may_do_anything() {
 #[test]
 fn one_that_blocks_delays_no_cycle() {
     let _alone = alone();
+    static BLOCKS: AtomicBool = AtomicBool::new(false);
     static GO_ON: AtomicBool = AtomicBool::new(false);
     // What the test before has left is finalized, and dropped.
     settle_all();
     settle_all();
     let before = stats().finalizers_run;
     let blocker = Node::cyclic(|_| {
+        BLOCKS.store(true, SeqCst);
         while !GO_ON.load(SeqCst) {
             thread::sleep(Duration::from_millis(1));
         }
@@ -339,6 +341,8 @@ fn one_that_blocks_delays_no_cycle() {
     let id = blocker.check();
     drop(blocker);
     settle();
+    // Were it still in the queue, others could come before it.
+    wait_until(|| BLOCKS.load(SeqCst));
     assert_eq!(stats().finalizers_pending, 1);
     let (others, rest): (Vec<u32>, Vec<u32>) =
         (0..100).map(|_| (Node::new(|_| ()).check(), Gc::new(Leaf::new(new_id())).check())).unzip();
