@@ -65,7 +65,7 @@ fn ended_beside_a_cycle() {
     });
 }
 
-/// Nor does one whose note was counted as it ended, and is in the way of another before the next cycle; which counts that one, and no more.
+/// Nor does one whose note was counted as it ended, and whose place another note needs before the next cycle.
 ///
 /// Breaks if what is due for a note is forgotten when another takes its place.
 #[test]
@@ -76,7 +76,6 @@ fn ended_beside_a_cycle_and_displaced() {
             drop(owner.get());
             owner.set(None);
             let kept = other_owner.get().unwrap();
-            drop(owner.get());
             other_owner.set(None);
             kept
         });
@@ -87,6 +86,49 @@ fn ended_beside_a_cycle_and_displaced() {
         ending_here(|| drop(kept));
         cycle();
         assert!(!is_allocated(other));
+    });
+}
+
+/// A handle stays whose note is in the way of another.
+///
+/// Breaks if what is due for the first is forgotten: nothing keeps its object once the cell is empty.
+#[test]
+fn displaced_beside_a_cycle() {
+    verify(2, &[Mutation::NoteForgetsDue], || {
+        let ((owner, target), (other_owner, other)) = (owner(), owner());
+        let user = mutator(move || {
+            let kept = [owner.get().unwrap(), other_owner.get().unwrap()];
+            owner.set(None);
+            other_owner.set(None);
+            kept
+        });
+        cycle();
+        let kept = user.join().unwrap();
+        assert!([&kept[0], &kept[1]].map(object) == [target, other] && is_allocated(target) && is_allocated(other));
+    });
+}
+
+/// An object that is noted again as its former note ends beside a cycle has the one handle that is left.
+///
+/// Breaks if who counts the former note forgets it: the object stays for ever.
+#[test]
+fn noted_again_beside_a_cycle() {
+    verify(2, &[Mutation::SettleForgets], || {
+        let (owner, target) = owner();
+        let user = mutator(move || {
+            drop(owner.get());
+            let kept = owner.get().unwrap();
+            owner.set(None);
+            drop(kept.clone());
+            kept
+        });
+        cycle();
+        let kept = user.join().unwrap();
+        cycle();
+        assert!(object(&kept) == target && is_allocated(target));
+        ending_here(|| drop(kept));
+        cycle();
+        assert!(!is_allocated(target));
     });
 }
 

@@ -5,27 +5,27 @@
 //! while the collector is not marking the count of such a handle may wait: the thread notes the object in a small table in its record. If
 //! a handle to the object ends on that thread while the note stands, the note ends, and that is all.
 //!
-//! The number of counted handles to an object is thus its root count and the number of notes that stand, in all threads' tables. A handle
-//! carries no mark of its own: which of an object's handles the note stands for is nobody's question. It may go to another thread and end there, which
+//! A note that stands and is not counted is one handle more than the root count says. A handle carries no mark of its own: which of an
+//! object's handles the note stands for is nobody's question. It may go to another thread and end there, which
 //! counts down in the header; until the note is counted the root count can be *below* zero (`heap::header`).
 //!
 //! Who needs exact counts gets them:
 //!
-//! - Notes are made in operations of a phase that is not marking, and every table is settled when its record is brought up to date after S1: each
-//!   object noted is counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any other. So from then on until S2 a
-//!   root count is at least the number of counted handles, and whoever makes it 1 logs and shades, as ever.
-//! - Every 0 → 1 of a *root count* has its entry (R1), now as before: an entry may be dropped whenever the count reads 0 or less, since it is the step from 0
-//!   to 1 that makes the object a root for the next scan, be it the counting of a note.
-//! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an operation, together with its entry: no
-//!   S1 comes between the two.
-//! - Newborns are not noted: what an edge or a weak handle leads to is shared before it is led to, so what a newborn's header says holds without a look at
-//!   any table (`mutator::newborn`).
-//! - The verifier counts all notes first, with the world stopped.
+//! - Notes are made in operations of a phase that is not marking, and every table is settled when its record is brought up to date
+//!   after S1: each object noted is counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any
+//!   other. So from then on until S2 a root count is at least the number of counted handles, and whoever makes it 1 logs and shades.
+//! - Every 0 → 1 of a *root count* has its entry (R1): an entry may be dropped whenever the count reads 0 or less, since it is the step
+//!   from 0 to 1 that makes the object a root for the next scan, be it the counting of a note.
+//! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an
+//!   operation, together with its entry: no S1 comes between the two.
+//! - Newborns are not noted: what an edge or a weak handle leads to is shared before it is led to, so what a newborn's header says holds
+//!   without a look at any table (`mutator::newborn`).
+//! - The verifier settles all tables first, with the world stopped.
 //!
-//! A note is *ended* outside operations, too, by one plain store: with an operation around it the end would cost as much as all the rest of a step. So a table may
-//! be settled between the thread's look at a note and that store. Hence each place has two parts with one writer each while the thread is outside operations. The
-//! thread says whether the note *stands*; who settles says whether it is *counted*, by a tag on the object's address, and leaves it there. Only the thread, in an operation,
-//! makes a place anew.
+//! A note is *ended* outside operations, too, by one plain store: an operation around it would cost as much as the rest of a step. So a
+//! table may be settled between the thread's look at a note and that store. Hence each place has two parts, with one writer each while
+//! the thread is in no operation. The thread says whether the note *stands*. Who settles says whether it is *counted*, by a tag on the
+//! object's address. Only the thread, in an operation, puts another note there.
 //!
 //! | stands | counted | the place |
 //! | --- | --- | --- |
@@ -34,10 +34,12 @@
 //! | yes | yes | is free: the handle is like any other now |
 //! | no | yes | *owes*: the handle was counted and has ended, the root count is one too high |
 //!
-//! What a place owes is counted down by whoever comes first: the thread when it needs the place, or whoever settles the table next. Till then the object is a root, as
-//! one whose handle ends a little later; a handle that has ended before a cycle begins never keeps its object in that cycle.
+//! So the counted handles to an object are its root count and the first kind of places, less the last kind. What a place owes is counted
+//! down by whoever comes first: the thread when it needs the place, or whoever settles the table next. Till then the object is a root, as
+//! if its handle had ended a little later; a handle that has ended before a cycle begins never keeps its object in that cycle.
 //!
-//! A note's object is allocated: notes are made of objects that are reachable, and counted before the next cycle marks. So is that of a place that owes, which counts.
+//! The object of a place that is not free is allocated: it was reachable when it was noted, all tables are settled before a cycle's scan,
+//! and what is counted then is marked; nothing else frees.
 //!
 //! The table has a few places, one for each object by its address. A note that is in the way of another is counted.
 
@@ -66,7 +68,7 @@ struct Place {
     stands: AtomicBool,
 }
 
-/// What has to be made good for an object at once.
+/// What has to be done before a place can have another note, or a scan begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     /// It has a handle that is not counted.
@@ -90,12 +92,12 @@ impl Deferred {
         &self.places[(address.wrapping_add(address >> 5) >> 4) % PLACES]
     }
 
-    /// Notes a count of `object`, in an operation outside marking. What the caller has to make good at once, which may be that of `object` itself if it has a note
-    /// already.
+    /// Notes a count of `object`, in an operation outside marking. What the caller has to make good at once: that of the note which was in
+    /// the way, which may be one about `object` itself.
     #[inline]
     pub(crate) fn note(&self, object: Object) -> Option<Due> {
         let place = self.place(object);
-        let due = if place.is_free() { None } else { place.due() };
+        let due = if place.is_untouched() { None } else { place.due() };
         place.noted.store(object.as_ptr(), Ordering::Relaxed);
         place.stands.store(true, Ordering::Relaxed);
         due.filter(|_| !weakened(Mutation::NoteForgetsDue))
@@ -127,9 +129,9 @@ impl Deferred {
 }
 
 impl Place {
-    /// Whether nothing is due: a handle has ended uncounted. Free places of other kinds are told by [`due`](Self::due).
+    /// The cheap test for the most common free place: its handle ended before anybody counted it. [`due`](Self::due) knows the rest.
     #[inline]
-    fn is_free(&self) -> bool {
+    fn is_untouched(&self) -> bool {
         !self.stands.load(Ordering::Relaxed) && self.noted.load(Ordering::Relaxed).addr() & COUNTED == 0
     }
 
@@ -147,6 +149,7 @@ impl Place {
         }
     }
 
+    /// Counts the note that stands, or pays what is owed: the caller does what is given back.
     fn settle(&self) -> Option<Due> {
         let due = self.due();
         match due {

@@ -175,7 +175,7 @@ impl Operation {
     fn make_good(&self, due: Due) {
         match due {
             Due::Up(object) => self.count_up(object),
-            // SAFETY: what has a count is alive.
+            // SAFETY: the object of a place that owes is allocated (`mutator::deferred`).
             Due::Down(object) => _ = unsafe { object.roots() }.down(),
         }
     }

@@ -1,6 +1,6 @@
 //! One thread's record: its gate, its allocation cache, its candidate roots, its deferred counts and its grey objects.
 //!
-//! The gate says who may touch the rest (`mutator::gate`).
+//! The gate says who may touch the rest (`mutator::gate`); of the deferred counts, one part is always its thread's (`mutator::deferred`).
 //!
 //! Records are linked into a list when they are made and never leave it; the record of a thread that has ended is used
 //! again by another. Their memory comes from the OS directly.
@@ -40,7 +40,7 @@ struct Registry {
 #[repr(align(128))]
 pub(crate) struct Record {
     gated: Gated<Local>,
-    /// Its thread looks into it outside operations, too.
+    /// Its thread ends notes in it outside operations, too.
     pub(crate) deferred: Deferred,
     in_use: AtomicBool,
     /// Whoever uses it has it for one operation. For that thread alone to look at.
@@ -180,7 +180,7 @@ impl Record {
         local.flush();
     }
 
-    /// Counts what has been deferred. Whoever may use the local part calls this.
+    /// Counts what has been deferred, up or down. Whoever may use the local part calls this.
     pub(crate) fn settle(&self, local: &mut Local) {
         self.deferred.settle(|due| match due {
             Due::Up(object) => {
@@ -190,7 +190,7 @@ impl Record {
                     local.candidates.push(object);
                 }
             }
-            // SAFETY: as above.
+            // SAFETY: so is that of a place that owes.
             Due::Down(object) => _ = unsafe { object.roots() }.down(),
         });
     }

@@ -76,8 +76,8 @@ impl Play<'_> {
         match state.phase {
             Phase::Off if state.cycles_left > 0 && self.may_stop() => turns.push(Turn::S1),
             Phase::Off => {}
-            Phase::Scanning if self.are_unsettled() => {
-                turns.extend(self.with_notes().map(Turn::Settle));
+            Phase::Scanning | Phase::Clearing | Phase::Sweeping if self.are_unsettled() => {
+                turns.extend(state.unsettled.iter().map(Turn::Settle));
             }
             Phase::Scanning => {
                 if state.marker == Marker::Idle {
@@ -119,15 +119,21 @@ impl Play<'_> {
         }
     }
 
-    fn with_notes(&self) -> impl Iterator<Item = u8> + use<> {
-        let threads = self.state.threads;
-        (0..THREADS as u8).filter(move |&thread| !threads[usize::from(thread)].noted().is_empty())
+    /// Threads that have something to settle.
+    pub(super) fn with_notes(&self) -> Bits {
+        let mut threads = Bits::default();
+        for thread in 0..THREADS as u8 {
+            if !self.state.threads[usize::from(thread)].noted().is_empty() {
+                threads.add(thread);
+            }
+        }
+        threads
     }
 
-    /// Whether records are to be brought up to date before the scan begins.
+    /// Whether records are to be brought up to date before the cycle goes on. What comes to be owed after that waits.
     fn are_unsettled(&self) -> bool {
         let whole = self.keeps(Rule::NotesOutsideMarking) && self.keeps(Rule::NotesAreCounted);
-        whole && self.with_notes().next().is_some()
+        whole && !self.state.unsettled.is_empty()
     }
 
     /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
@@ -158,7 +164,11 @@ impl Play<'_> {
 
     fn filter_turns(&self, turns: &mut Vec<Turn>) {
         if !self.state.phase.is_marking() {
-            for thread in self.with_notes().filter(|&thread| is_idle(self.state, thread)) {
+            if self.state.phase == Phase::Off && self.may_stop() {
+                // The verifier.
+                turns.extend(self.with_notes().iter().map(Turn::Settle));
+            }
+            for thread in self.with_notes().iter().filter(|&thread| is_idle(self.state, thread)) {
                 let noted = self.state.threads[usize::from(thread)].noted();
                 turns.extend(noted.iter().map(|id| Turn::Displace(thread, id)));
             }
@@ -260,6 +270,7 @@ impl Play<'_> {
             self.state.taken_candidates = Bits(buffers.iter().fold(0, |all, buffer| all | buffer.0));
         }
         self.state.phase = Phase::Scanning;
+        self.state.unsettled = self.with_notes();
         self.state.quiet = (self.state.quiet + 1).min(self.scenario.latency);
         if !self.keeps(Rule::PinsNotedAtR) {
             self.note_pins();

@@ -18,6 +18,7 @@ impl Play<'_> {
     }
 
     pub(super) fn end_marking(&mut self) {
+        self.state.unsettled = self.with_notes();
         self.state.objects.iter_mut().for_each(|object| object.swept = false);
         let ws: Vec<Id> = self.heap().filter(|&id| self.object_is_w(id)).collect();
         let weak = self.scenario.acts.iter().any(|acts| acts.iter().any(|act| act.is_about_weak()));

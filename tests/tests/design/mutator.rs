@@ -225,8 +225,8 @@ impl Play<'_> {
         if !Self::is_free(act) {
             self.thread(thread).budget -= 1;
         }
-        if self.state.phase.is_marking() && Self::is_operation(act) {
-            self.settle(thread);
+        if Self::is_operation(act) {
+            self.bring_up_to_date(thread);
         }
         match act {
             Act::New(..) | Act::Alloc(..) | Act::NewLink(_) | Act::Connect(..) | Act::Downgrade(..) => {
@@ -393,9 +393,7 @@ impl Play<'_> {
         let Some(id) = target else { return };
         self.receive(thread, id);
         if self.peek(id).count <= 0 && self.keeps(Rule::CloneIsOneOperation) {
-            if self.state.phase.is_marking() {
-                self.settle(thread);
-            }
+            self.bring_up_to_date(thread);
             self.up_in_operation(thread, id);
         } else if self.up(id) {
             self.thread(thread).pc = Pc::Cloning(id);

@@ -121,8 +121,16 @@ impl Play<'_> {
         }
     }
 
-    /// Brings `thread`'s record up to date after S1: its notes are counted, what that takes from 0 to 1 is an entry for the scan, and what is owed is paid.
+    /// Brings `thread`'s record up to date after S1 or S2, if nobody has yet.
+    pub(crate) fn bring_up_to_date(&mut self, thread: u8) {
+        if self.state.unsettled.has(thread) {
+            self.settle(thread);
+        }
+    }
+
+    /// Counts the notes of `thread`, with an entry for what that takes from 0 to 1: after S1 for the scan. Pays what it owes.
     pub(crate) fn settle(&mut self, thread: u8) {
+        self.state.unsettled.remove(thread);
         if !self.keeps(Rule::NotesAreCounted) {
             return;
         }
@@ -131,7 +139,13 @@ impl Play<'_> {
         }
         for id in std::mem::take(&mut self.state.threads[usize::from(thread)].notes).iter() {
             if self.up(id) && self.keeps(Rule::NotesAreLogged) {
-                self.state.taken_candidates.add(id);
+                let scanning = self.state.phase == Phase::Scanning;
+                let entries = if scanning {
+                    &mut self.state.taken_candidates
+                } else {
+                    &mut self.state.buffers[usize::from(thread)]
+                };
+                entries.add(id);
             }
         }
     }
@@ -247,6 +261,7 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         log: Bits::default(),
         taken_log: Bits::default(),
         taken_candidates: Bits::default(),
+        unsettled: Bits::default(),
         phase: Phase::Off,
         marker: Marker::Idle,
         pending: Bits::default(),

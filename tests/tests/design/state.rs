@@ -282,6 +282,8 @@ pub(crate) struct State {
     pub(crate) taken_log: Bits,
     /// Candidates that S1 took and the scan has not processed.
     pub(crate) taken_candidates: Bits,
+    /// Threads whose records have something to settle since S1 or S2, and are not up to date yet.
+    pub(crate) unsettled: Bits,
     pub(crate) phase: Phase,
     pub(crate) marker: Marker,
     /// Phase Clearing: W's not looked at yet. Phase Handshake: threads not seen inactive yet.
@@ -422,7 +424,7 @@ impl Hash for State {
                 .bits,
         );
         let mut word = Word::new();
-        word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3);
+        word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3).put(self.unsettled.0, 2);
         word.put(self.handed_over.0, 8).put(self.queue.0, 8).put(self.waiting.0, 8);
         self.marker.put(&mut word);
         let (kind, id) = match self.fault {
