@@ -32,8 +32,8 @@ pub(crate) struct Stillness {
 }
 
 impl Stillness {
-    /// Stops everything, unless a marker is at work or there is something for one to do; then root counts are at least what they say: no count up is
-    /// deferred, and one down only if the handle ends in this very moment. The worker alone calls this.
+    /// Stops everything, unless a marker is at work or there is something for one to do. Then root counts are at least the number of
+    /// counted handles: no count up is deferred, and one down only if its handle ended as it was counted. The worker alone calls this.
     pub(crate) fn begin() -> Option<Self> {
         let dropper = DROPPER.pause();
         stop_the_world();
