@@ -7,7 +7,6 @@
 //! marking), what is claimed, overwritten or stored under a pin while marking is shaded.
 
 use super::{
-    deferred::Due,
     gate::Phase,
     newborn,
     record::{Local, Record},
@@ -166,17 +165,7 @@ impl Operation {
         if self.phase.is_marking() && !weakened(Mutation::DeferWhileMarking) {
             self.count_up(object);
         } else if let Some(due) = self.record.deferred.note(object) {
-            self.make_good(due);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_good(&self, due: Due) {
-        match due {
-            Due::Up(object) => self.count_up(object),
-            // SAFETY: the object of a place that owes is allocated (`mutator::deferred`).
-            Due::Down(object) => _ = unsafe { object.roots() }.down(),
+            self.local().make_good(due);
         }
     }
 

@@ -182,17 +182,7 @@ impl Record {
 
     /// Counts what has been deferred, up or down. Whoever may use the local part calls this.
     pub(crate) fn settle(&self, local: &mut Local) {
-        self.deferred.settle(|due| match due {
-            Due::Up(object) => {
-                // SAFETY: the object of a note is allocated (`mutator::deferred`).
-                let before = unsafe { object.roots() }.up();
-                if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
-                    local.candidates.push(object);
-                }
-            }
-            // SAFETY: so is that of a place that owes.
-            Due::Down(object) => _ = unsafe { object.roots() }.down(),
-        });
+        self.deferred.settle(|due| local.make_good(due));
     }
 
     /// The local part.
@@ -217,6 +207,24 @@ impl Local {
         unsafe {
             (&raw mut (*at).candidates).write(Candidates::new());
             (&raw mut (*at).grey).write(GreyBuffer::new());
+        }
+    }
+
+    /// Does what is due for a note; what that takes from 0 to 1 gets its entry. Nothing need be shared, as it was when it was noted, nor shaded, as
+    /// this is not marking or comes before the scan.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_good(&mut self, due: Due) {
+        match due {
+            Due::Up(object) => {
+                // SAFETY: the object of a note is allocated (`mutator::deferred`).
+                let before = unsafe { object.roots() }.up();
+                if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
+                    self.candidates.push(object);
+                }
+            }
+            // SAFETY: so is that of a place that owes.
+            Due::Down(object) => _ = unsafe { object.roots() }.down(),
         }
     }
 

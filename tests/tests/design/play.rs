@@ -79,16 +79,11 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        if i32::from(self.object(id).count) + self.noted_handles(id) > 0 {
+        if i32::from(self.object(id).count) + noted_handles(self.state, id) > 0 {
             self.object(id).count -= 1;
         } else {
             self.fault(Fault::CountBelowZero(id));
         }
-    }
-
-    /// How many handles more than its count says the threads have noted.
-    pub(crate) fn noted_handles(&self, id: Id) -> i32 {
-        noted_handles(self.state, id)
     }
 
     /// Counts a handle that `thread` has got, inside an operation; outside marking a note will do.
