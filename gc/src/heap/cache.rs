@@ -88,9 +88,12 @@ impl Run {
     }
 }
 
-/// The runs of one thread. All-zero memory is an empty cache.
+/// What [`Cache::recycle`] takes for a span class that there is not: no slot goes back there.
+pub(crate) const NO_SPAN_CLASS: usize = SPAN_CLASSES;
+
+/// The runs of one thread, and one that stays empty. All-zero memory is an empty cache.
 pub(crate) struct Cache {
-    runs: [Run; SPAN_CLASSES],
+    runs: [Run; SPAN_CLASSES + 1],
 }
 
 /// What a refill came to.
@@ -119,13 +122,18 @@ impl Cache {
     }
 
     /// Takes back a slot of the span class, of `size` bytes, in which there is no object any more, and which was taken from this cache since it was
-    /// last flushed. If there is no such span class, the span is in the cache no more, or too many other slots have been given back, nothing happens.
+    /// last flushed. If the span is in the cache no more, or too many other slots have been given back, nothing happens.
     ///
     /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
     /// and was taken since the last flush is of a run that was bought with this span.
+    ///
+    /// # Safety
+    /// There is such a span class, or it is [`NO_SPAN_CLASS`].
     #[inline]
-    pub(crate) fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
-        let Some(run) = self.runs.get_mut(span_class) else { return };
+    pub(crate) unsafe fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
+        debug_assert!(span_class <= NO_SPAN_CLASS);
+        // SAFETY: by contract.
+        let run = unsafe { self.runs.get_unchecked_mut(span_class) };
         let offset = slot.addr().wrapping_sub(run.first.addr());
         if offset < run.bytes && run.put_back(run.first.wrapping_add(offset), size) {
             run.recycled += 1;
@@ -290,7 +298,10 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Fixture { heap: Box::leak(Box::new(Heap::new())), cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES] }) }
+            Fixture {
+                heap: Box::leak(Box::new(Heap::new())),
+                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1] }),
+            }
         }
 
         /// Takes a slot as a birth does, and says whether that took the slow path.
@@ -307,7 +318,8 @@ mod tests {
         }
 
         fn recycle(&mut self, slot: *mut u8) {
-            self.cache.recycle(INDEX, slot, SIZE);
+            // SAFETY: there is such a span class.
+            unsafe { self.cache.recycle(INDEX, slot, SIZE) };
         }
 
         fn run(&self) -> &Run {
@@ -382,7 +394,9 @@ mod tests {
         assert_eq!(it.free_slots(), before);
         it.recycle(other);
         assert_eq!(it.free_slots(), before + 1);
-        it.cache.recycle(usize::MAX, other, SIZE);
+        // SAFETY: as it says.
+        unsafe { it.cache.recycle(NO_SPAN_CLASS, other, SIZE) };
+        assert_eq!(it.free_slots(), before + 1);
     }
 
     #[test]

@@ -80,6 +80,10 @@ pub(crate) fn allocate<T: Trace, R>(
             let value = ManuallyDrop::into_inner(value);
             // SAFETY: the slot is free, ours, and of the class for this layout. The type has no owner.
             let object = unsafe { fill_with(slot, code, value, birth, None, &operation) };
+            if birth == Birth::Counted {
+                // SAFETY: there was room, and what the handles in the value have brought about since is that entries were taken back.
+                unsafe { operation.local_mut().candidates.push_into_room(object) };
+            }
             operation.end_at_once();
             return born(object);
         }
@@ -131,6 +135,9 @@ fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
     let object = unsafe { fill_with(address, code, value, birth, owner, &operation) };
+    if birth == Birth::Counted {
+        operation.born(object);
+    }
     drop(operation);
     if owed > 0 {
         collector::after_allocation(owed);
@@ -138,7 +145,7 @@ fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth
     Ok(object)
 }
 
-/// Makes `value` an object in `slot`, all in the operation.
+/// Makes `value` an object in `slot`, all in the operation; the caller logs it.
 ///
 /// # Safety
 /// `slot` is a free slot of the caller's, of the class for a `T`.
@@ -167,9 +174,6 @@ unsafe fn fill_with<T: Trace>(
         } else {
             claim(value, operation);
         }
-    }
-    if birth == Birth::Counted {
-        operation.born(object);
     }
     object
 }

@@ -50,7 +50,18 @@ impl Candidates {
         if !self.has_room() {
             self.make_room();
         }
-        // SAFETY: there is room, so `next` is an entry of our block.
+        // SAFETY: there is room.
+        unsafe { self.push_into_room(object) };
+    }
+
+    /// The same if there is room.
+    ///
+    /// # Safety
+    /// There is.
+    #[inline]
+    pub(crate) unsafe fn push_into_room(&mut self, object: Object) {
+        debug_assert!(self.has_room());
+        // SAFETY: by contract, so `next` is an entry of our block.
         unsafe { self.next.write(object) };
         self.next = self.next.wrapping_add(1);
     }

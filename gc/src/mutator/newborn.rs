@@ -49,7 +49,8 @@ pub(crate) fn drop_handle(object: Object) -> bool {
         };
         if candidates.take_back_inline(object) || weakened(Mutation::EndedWithoutEntry) {
             roots.end_newborn();
-            cache.recycle(span_class, object.as_ptr().cast(), bytes);
+            // SAFETY: from the object's type.
+            unsafe { cache.recycle(span_class, object.as_ptr().cast(), bytes) };
             ended = true;
         }
     }
@@ -69,7 +70,8 @@ fn drop_slowly(object: Object) -> bool {
     let info = unsafe { TypeInfo::of(object) };
     // SAFETY: as above; its header says so.
     if let Some((span_class, bytes)) = unsafe { info.slot_to_reuse(object) } {
-        local.cache.recycle(span_class, object.as_ptr().cast(), bytes);
+        // SAFETY: as above.
+        unsafe { local.cache.recycle(span_class, object.as_ptr().cast(), bytes) };
     }
     true
 }

@@ -9,6 +9,7 @@
 use super::{Facts, Info, Trace, Tracer, finalize::Finalizer, tracer::Pass};
 use crate::collector::mark::Marker;
 use crate::heap::{
+    cache::NO_SPAN_CLASS,
     central::span_class,
     header::{Object, payload_offset},
     kind::{DropKind, Kind},
@@ -52,7 +53,7 @@ pub(crate) enum SlotShape {
 /// Where the slot of an object goes when nothing leads to the object any more and its value needs no dropping: all that is looked at then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SlotToReuse {
-    /// None that there is if the value needs dropping.
+    /// `NO_SPAN_CLASS` if the value needs dropping.
     span_class: u32,
     /// 0 if that takes a closer look.
     bytes: u32,
@@ -60,7 +61,7 @@ pub(crate) struct SlotToReuse {
 
 impl SlotToReuse {
     pub(super) const UNKNOWN: SlotToReuse = SlotToReuse { span_class: 0, bytes: 0 };
-    const NEVER: SlotToReuse = SlotToReuse { span_class: u32::MAX, bytes: 1 };
+    const NEVER: SlotToReuse = SlotToReuse { span_class: NO_SPAN_CLASS as u32, bytes: 1 };
 }
 
 /// Bytes of header and payload together.
@@ -259,7 +260,7 @@ impl TypeInfo {
         unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
     }
 
-    /// The span class and the size of the object's slot, if that can be used again without the value being dropped. The span class is none that there is if
+    /// The span class and the size of the object's slot, if that can be used again without the value being dropped. The span class is `NO_SPAN_CLASS` if
     /// it cannot; `None` if that takes a closer look.
     ///
     /// # Safety
