@@ -33,7 +33,7 @@ pub(crate) struct Stillness {
 
 impl Stillness {
     /// Stops everything, unless a marker is at work or there is something for one to do. Then root counts are at least the number of
-    /// counted handles: no count up is deferred, and one down only if its handle ended as it was counted. The worker alone calls this.
+    /// counted handles: no count up is deferred, and one down only if its handle ended at the place of a note that is counted. The worker alone calls this.
     pub(crate) fn begin() -> Option<Self> {
         let dropper = DROPPER.pause();
         stop_the_world();

@@ -7,7 +7,7 @@
 //!
 //! The root count says how many *counted* handles there are to the object: those outside the heap. While the collector is not marking, threads may
 //! have noted further ones that are not in it (`mutator::deferred`); since a handle that was noted on one thread can end on another, it
-//! can then be negative, down to minus the number of notes. It can be too high for a while, where such a handle ended just as it was counted. `in_log` says that the
+//! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted. `in_log` says that the
 //! shared root log has an entry for it. Both live in one word so that whoever makes the count go from 0 to 1 learns, in
 //! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
 //! still 0.
@@ -191,6 +191,12 @@ impl RootWord {
     pub(crate) fn end_newborn(&self) {
         debug_assert!(self.is_newborn());
         self.0.store(0, Ordering::Release);
+    }
+
+    /// Whether counted handles are the only ways to the object.
+    #[cfg(graphgc_loom)]
+    pub(crate) fn is_unshared(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & UNSHARED != 0
     }
 
     /// Count and flag now.

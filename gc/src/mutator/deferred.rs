@@ -23,37 +23,37 @@
 //! - The verifier settles all tables first, with the world stopped.
 //!
 //! A note is *ended* outside operations, too, by one plain store: an operation around it would cost as much as the rest of a step. So a
-//! table may be settled between the thread's look at a note and that store. Hence each place has two parts, with one writer each while
-//! the thread is in no operation. The thread says whether the note *stands*. Who settles says whether it is *counted*, by a tag on the
-//! object's address. Only the thread, in an operation, puts another note there.
+//! table may be settled between the thread's look at a note and that store. Hence each place has two parts. The thread says to which object
+//! a note *stands*. Who settles says to which object one has been *counted*. Outside operations each part has one writer.
 //!
 //! | stands | counted | the place |
 //! | --- | --- | --- |
-//! | yes | no | is a handle that the root count does not know of |
-//! | no | no | is free: the handle has ended |
-//! | yes | yes | is free: the handle is like any other now |
-//! | no | yes | *owes*: the handle was counted and has ended, the root count is one too high |
+//! | *x* | not *x* | is a handle to *x* that the root count does not know of |
+//! | not *x* | *x* | *owes* a count of *x*: the handle was counted and has ended, the root count is one too high |
+//! | *x* | *x* | is neither: the handle that was noted is like any other now |
 //!
-//! So the counted handles to an object are its root count and the first kind of places, less the last kind. What a place owes is counted
-//! down by whoever comes first: the thread when it needs the place, or whoever settles the table next. Till then the object is a root, as
-//! if its handle had ended a little later; a handle that has ended before a cycle begins never keeps its object in that cycle.
+//! So the counted handles to an object are its root count and the places of the first kind, less those of the second; a place may be of both, for
+//! two objects. What a place owes is counted down by who settles the table next. Till then the object is a root, as if its handle had ended a
+//! little later; a handle that has ended before a cycle begins never keeps its object in that cycle. If the object is noted there once more, that
+//! handle is the one which the count is of.
 //!
-//! The object of a place that is not free is allocated: it was reachable when it was noted, all tables are settled before a cycle's scan,
-//! and what is counted then is marked; nothing else frees.
+//! A place of the third kind says nothing of its object, which may have gone; another may have its address. If the thread has a handle to that one and
+//! ends it at this place, the place owes a count of it, which is as good. But what is known of noted objects, that they are shared, is not known
+//! of this one. So the note of a handle that becomes claimed is ended only at a place of the first kind.
+//!
+//! The object of a place of the other kinds is allocated. Noted, it was reachable then, and all tables are settled before a cycle's scan: what is counted
+//! is marked, and nothing else frees. Owed, it has a count, so that the scan finds it.
 //!
 //! The table has a few places, one for each object by its address. A note that is in the way of another is counted.
 
 use crate::{
     heap::header::{Header, Object},
-    sync::{AtomicBool, AtomicPtr, Mutation, Ordering, unless, weakened},
+    sync::{AtomicPtr, Mutation, Ordering, unless, weakened},
 };
 use std::ptr::{NonNull, null_mut};
 
 /// Places of a table; a power of two.
 const PLACES: usize = if cfg!(graphgc_loom) { 1 } else { 16 };
-
-/// On an object's address: the note has been counted.
-const COUNTED: usize = 1;
 
 /// One thread's table. All-zero memory is an empty one.
 pub(crate) struct Deferred {
@@ -62,13 +62,13 @@ pub(crate) struct Deferred {
 
 /// Room for one note; see the module's head.
 struct Place {
-    /// Written by the thread in operations, and by who settles.
-    noted: AtomicPtr<Header>,
-    /// Written by the thread alone.
-    stands: AtomicBool,
+    /// Written by the thread.
+    stands: AtomicPtr<Header>,
+    /// Written by who settles, and by the thread in operations.
+    counted: AtomicPtr<Header>,
 }
 
-/// What has to be done before a place can have another note, or a scan begin.
+/// What has to be made good in the root counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     /// It has a handle that is not counted.
@@ -81,7 +81,7 @@ impl Deferred {
     /// An empty table.
     #[cfg(graphgc_loom)]
     pub(crate) fn new() -> Self {
-        let place = |_| Place { noted: AtomicPtr::new(null_mut()), stands: AtomicBool::new(false) };
+        let place = |_| Place { stands: AtomicPtr::new(null_mut()), counted: AtomicPtr::new(null_mut()) };
         Deferred { places: std::array::from_fn(place) }
     }
 
@@ -97,9 +97,11 @@ impl Deferred {
     #[inline]
     pub(crate) fn note(&self, object: Object) -> Option<Due> {
         let place = self.place(object);
-        let due = if place.is_untouched() { None } else { place.due() };
-        place.noted.store(object.as_ptr(), Ordering::Relaxed);
-        place.stands.store(true, Ordering::Relaxed);
+        let due = if place.stands.load(Ordering::Relaxed).is_null() { None } else { place.displace() };
+        if weakened(Mutation::NoteForgetsDue) {
+            place.counted.store(null_mut(), Ordering::Relaxed);
+        }
+        place.stands.store(object.as_ptr(), Ordering::Relaxed);
         due.filter(|_| !weakened(Mutation::NoteForgetsDue))
     }
 
@@ -107,12 +109,23 @@ impl Deferred {
     #[inline]
     pub(crate) fn end(&self, object: Object) -> bool {
         let place = self.place(object);
-        let noted = place.noted.load(Ordering::Relaxed) == object.as_ptr() && place.stands.load(Ordering::Relaxed);
-        if noted {
-            // Release: every use through the handle happens before who settles finds nothing to count.
-            place.stands.store(false, unless(Mutation::NoteEndIsRelaxed, Ordering::Release));
+        let stands = place.stands(object);
+        if stands {
+            place.end();
         }
-        noted
+        stands
+    }
+
+    /// The same in an operation, for a handle that becomes claimed: if the note is not counted, so that the object is known to be shared.
+    #[inline]
+    pub(crate) fn end_claimed(&self, object: Object) -> bool {
+        let place = self.place(object);
+        let uncounted = || place.counted.load(Ordering::Relaxed) != object.as_ptr();
+        let ends = place.stands(object) && (uncounted() || weakened(Mutation::ClaimEndsCountedNote));
+        if ends {
+            place.end();
+        }
+        ends
     }
 
     /// Leaves nothing that is not counted; `make_good` does what is due. For who may use the record.
@@ -121,44 +134,46 @@ impl Deferred {
             return;
         }
         for place in &self.places {
-            if let Some(due) = place.settle() {
-                make_good(due);
-            }
+            place.settle().into_iter().flatten().for_each(&mut make_good);
         }
     }
 }
 
 impl Place {
-    /// The cheap test for the most common free place: its handle ended before anybody counted it. [`due`](Self::due) knows the rest.
     #[inline]
-    fn is_untouched(&self) -> bool {
-        !self.stands.load(Ordering::Relaxed) && self.noted.load(Ordering::Relaxed).addr() & COUNTED == 0
+    fn stands(&self, object: Object) -> bool {
+        self.stands.load(Ordering::Relaxed) == object.as_ptr()
     }
 
-    /// What is due before the place can be made anew.
+    /// Release: every use through the handle happens before who settles finds nothing to count.
+    #[inline]
+    fn end(&self) {
+        self.stands.store(null_mut(), unless(Mutation::NoteEndIsRelaxed, Ordering::Release));
+    }
+
+    /// Makes room for another note. What the one that stands leaves to be made good.
     #[cold]
     #[inline(never)]
-    fn due(&self) -> Option<Due> {
-        let noted = self.noted.load(Ordering::Relaxed);
-        let object = NonNull::new(noted.map_addr(|address| address & !COUNTED)).map(Object::new)?;
-        let counted = noted.addr() & COUNTED != 0;
-        match (self.stands.load(Ordering::Acquire), counted) {
-            (true, false) => Some(Due::Up(object)),
-            (false, true) => Some(Due::Down(object)),
-            _ => None,
+    fn displace(&self) -> Option<Due> {
+        let stands = self.stands.load(Ordering::Relaxed);
+        if stands == self.counted.load(Ordering::Relaxed) {
+            self.counted.store(null_mut(), Ordering::Relaxed);
+            return None;
         }
+        NonNull::new(stands).map(Object::new).map(Due::Up)
     }
 
-    /// Counts the note that stands, or pays what is owed: the caller does what is given back.
-    fn settle(&self) -> Option<Due> {
-        let due = self.due();
-        match due {
-            Some(Due::Up(object)) if !weakened(Mutation::SettleForgets) => {
-                self.noted.store(object.as_ptr().map_addr(|address| address | COUNTED), Ordering::Relaxed);
-            }
-            Some(_) => self.noted.store(null_mut(), Ordering::Relaxed),
-            None => {}
+    /// Has the note that stands be counted, and nothing be owed, by the caller, who does what is given back.
+    fn settle(&self) -> [Option<Due>; 2] {
+        let stands = self.stands.load(Ordering::Acquire);
+        let counted = self.counted.load(Ordering::Relaxed);
+        if stands == counted {
+            return [None, None];
         }
-        due
+        if !weakened(Mutation::SettleForgets) {
+            self.counted.store(stands, Ordering::Relaxed);
+        }
+        let object = |address| NonNull::new(address).map(Object::new);
+        [object(stands).map(Due::Up), object(counted).map(Due::Down)]
     }
 }

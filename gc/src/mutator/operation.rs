@@ -195,8 +195,7 @@ impl Operation {
         if !weakened(Mutation::ClaimWithoutShade) {
             self.shade(object);
         }
-        if self.record.deferred.end(object) {
-            // Noted, hence shared already.
+        if self.record.deferred.end_claimed(object) {
             return;
         }
         // SAFETY: the handle being claimed keeps the object alive.

@@ -223,7 +223,7 @@ impl Local {
                     self.candidates.push(object);
                 }
             }
-            // SAFETY: so is that of a place that owes.
+            // SAFETY: so is that of which a count is owed.
             Due::Down(object) => _ = unsafe { object.roots() }.down(),
         }
     }

@@ -62,6 +62,8 @@ mutations! {
     SettleForgets,
     /// What is due for a note is forgotten when another takes its place.
     NoteForgetsDue,
+    /// A handle that becomes claimed ends a note that has been counted, too, and is not made to say that its object is shared.
+    ClaimEndsCountedNote,
     /// The end of a note does not release what was done through the handle.
     NoteEndIsRelaxed,
     // The root word.

@@ -15,7 +15,7 @@ pub(crate) enum Turn {
     S1,
     /// Brings this thread's record up to date after S1.
     Settle(u8),
-    /// What a thread keeps about this is in the way of another note.
+    /// A thread's note about this is in the way of another.
     Displace(u8, Id),
     /// The root scan processes this entry.
     Scan(Id),
@@ -123,7 +123,7 @@ impl Play<'_> {
     pub(super) fn with_notes(&self) -> Bits {
         let mut threads = Bits::default();
         for thread in 0..THREADS as u8 {
-            if !self.state.threads[usize::from(thread)].noted().is_empty() {
+            if self.state.threads[usize::from(thread)].has_notes() {
                 threads.add(thread);
             }
         }
@@ -169,8 +169,8 @@ impl Play<'_> {
                 turns.extend(self.with_notes().iter().map(Turn::Settle));
             }
             for thread in self.with_notes().iter().filter(|&thread| is_idle(self.state, thread)) {
-                let noted = self.state.threads[usize::from(thread)].noted();
-                turns.extend(noted.iter().map(|id| Turn::Displace(thread, id)));
+                let notes = self.state.threads[usize::from(thread)].notes;
+                turns.extend(notes.iter().map(|id| Turn::Displace(thread, id)));
             }
         }
         for buffer in 0..=MARKER as u8 {

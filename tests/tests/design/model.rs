@@ -115,7 +115,7 @@ impl Model for Design {
         steps.extend(turns.into_iter().map(Step::Collector));
         for thread in 0..THREADS as u8 {
             if is_idle(play.state, thread) {
-                let acts = self.scenario.acts[usize::from(thread)].iter().copied();
+                let acts = self.scenario.acts[usize::from(thread)].iter().flat_map(|act| act.ways());
                 steps.extend(acts.filter(|&act| play.may(thread, act)).map(|act| Step::Thread(thread, act)));
             } else if play.may_step(thread) {
                 steps.push(Step::GoesOn(thread, play.state.threads[usize::from(thread)].pc));

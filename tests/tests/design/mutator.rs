@@ -99,7 +99,13 @@ impl Play<'_> {
     fn is_free(act: Act) -> bool {
         matches!(
             act,
-            Act::Drop(_) | Act::Finalize(_) | Act::Unpin | Act::EndRead(_) | Act::EndWrite(_) | Act::EndWriteNested(_)
+            Act::Drop(_)
+                | Act::DropCounted(_)
+                | Act::Finalize(_)
+                | Act::Unpin
+                | Act::EndRead(_)
+                | Act::EndWrite(_)
+                | Act::EndWriteNested(_)
         )
     }
 
@@ -155,6 +161,7 @@ impl Play<'_> {
                 lock(owner).readers.has(thread) && gets(lock(owner).content[usize::from(index)])
             }
             Act::Drop(id) => has(id) && (own.handles[usize::from(id)] > 1 || !self.has_guard(thread, id)),
+            Act::DropCounted(id) => self.may(thread, Act::Drop(id)) && own.counted.has(id) && !self.is_newborn(id),
             Act::Get(owner) | Act::Take(owner) => self.reaches_edge(thread, owner) && gets(self.edge(owner).target),
             Act::Set(owner, new) => {
                 let old = self.edge(owner).target;
@@ -244,6 +251,7 @@ impl Play<'_> {
                 self.clone_handle(thread, self.peek(owner).lock.content[usize::from(index)]);
             }
             Act::Drop(id) => self.drop_handle(thread, id),
+            Act::DropCounted(id) => self.end_seen_note(thread, id),
             Act::Get(owner) => self.get(thread, owner),
             Act::Set(owner, new) => self.set(thread, owner, new),
             Act::Take(owner) => self.take(thread, owner),
@@ -369,6 +377,7 @@ impl Play<'_> {
     fn end_seen_note(&mut self, thread: u8, id: Id) {
         self.give(thread, id);
         if !self.end_note(thread, id) && self.keeps(Rule::CountedNotesAreRemembered) {
+            self.thread(thread).counted.remove(id);
             self.thread(thread).owed.add(id);
         }
     }
@@ -376,10 +385,9 @@ impl Play<'_> {
     /// A thread that has nothing left ends: its notes are counted, and what it has logged is handed over.
     fn end_thread(&mut self, thread: u8) {
         let Thread { notes, owed, .. } = *self.thread(thread);
-        for id in notes.iter().chain(owed.iter()) {
-            if self.keeps(Rule::EndCountsNotes) {
-                self.displace(thread, id);
-            }
+        if self.keeps(Rule::EndCountsNotes) {
+            notes.iter().for_each(|id| self.displace(thread, id));
+            owed.iter().for_each(|id| self.pay(thread, id));
         }
         self.thread(thread).notes = Bits::default();
         let entries = std::mem::take(&mut self.state.buffers[usize::from(thread)]);

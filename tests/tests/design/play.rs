@@ -89,11 +89,16 @@ impl Play<'_> {
     /// Counts a handle that `thread` has got, inside an operation; outside marking a note will do.
     pub(crate) fn count_for(&mut self, thread: u8, id: Id) {
         let may_note = !self.state.phase.is_marking() || !self.keeps(Rule::NotesOutsideMarking);
-        let notes = &mut self.state.threads[usize::from(thread)].notes;
-        if may_note && !notes.has(id) {
+        let Thread { notes, owed, counted, .. } = &mut self.state.threads[usize::from(thread)];
+        if may_note && owed.has(id) {
+            // What is one too high is right now.
+            owed.remove(id);
+            counted.add(id);
+            self.touch(id);
+        } else if may_note && !notes.has(id) {
+            counted.remove(id);
             notes.add(id);
             self.touch(id);
-            self.pay(thread, id);
         } else {
             self.up_in_operation(thread, id);
         }
@@ -108,7 +113,7 @@ impl Play<'_> {
     }
 
     /// Counts `id` down if `thread` owes that.
-    fn pay(&mut self, thread: u8, id: Id) {
+    pub(super) fn pay(&mut self, thread: u8, id: Id) {
         let owed = &mut self.state.threads[usize::from(thread)].owed;
         if owed.has(id) {
             owed.remove(id);
@@ -132,7 +137,10 @@ impl Play<'_> {
         for id in self.state.threads[usize::from(thread)].owed.iter() {
             self.pay(thread, id);
         }
-        for id in std::mem::take(&mut self.state.threads[usize::from(thread)].notes).iter() {
+        let own = &mut self.state.threads[usize::from(thread)];
+        let notes = std::mem::take(&mut own.notes);
+        own.counted.0 |= notes.0;
+        for id in notes.iter() {
             if self.up(id) && self.keeps(Rule::NotesAreLogged) {
                 let scanning = self.state.phase == Phase::Scanning;
                 let entries = if scanning {
@@ -145,12 +153,11 @@ impl Play<'_> {
         }
     }
 
-    /// What `thread` keeps about `id`, a note or what it owes, is in the way of another note.
+    /// The note of `thread` about `id` is in the way of another.
     pub(crate) fn displace(&mut self, thread: u8, id: Id) {
         if self.end_note(thread, id) {
             self.up_in_operation(thread, id);
         }
-        self.pay(thread, id);
     }
 
     /// The rest of a count that went from 0 to 1: an entry in `thread`'s buffer, and while marking a mark.
@@ -204,9 +211,9 @@ impl Play<'_> {
     /// `thread` ends its only handle to a newborn and takes the entry back: the count, and whatever says that there is an entry, are as if
     /// the object had never had a handle. False if it is no newborn, or its entry is not in the thread's own buffer any more.
     pub(crate) fn end_newborn(&mut self, thread: u8, id: Id) -> bool {
+        let newborn = self.is_newborn(id);
         let buffer = &mut self.state.buffers[usize::from(thread)];
         let object = &mut self.state.objects[usize::from(id)];
-        let newborn = object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log;
         let looks = !self.weakened.contains(&Rule::EndLooksForTheEntry);
         if !newborn || looks && !buffer.has(id) {
             return false;
@@ -215,6 +222,12 @@ impl Play<'_> {
         object.count = 0;
         object.unshared = false;
         true
+    }
+
+    /// Whether the header of `id` says that its one handle is the only way to it, and the log has no entry for it.
+    pub(crate) fn is_newborn(&self, id: Id) -> bool {
+        let object = &self.state.objects[usize::from(id)];
+        object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log
     }
 
     /// Something that is no pointer to `id` any more was a claimed one.

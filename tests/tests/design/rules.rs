@@ -127,7 +127,7 @@ rules! {
     NotesAreCounted,
     /// What that takes from 0 to 1 is an entry. Weakened: it is not.
     NotesAreLogged,
-    /// Who counts a note keeps that in mind: its handle may be ending. Weakened: it does not.
+    /// A handle that ends at the place of a counted note leaves a count to be taken down. Weakened: it does not.
     CountedNotesAreRemembered,
 
     // Newborns: their only handle ends without a count (`mutator::newborn`).

@@ -4,6 +4,7 @@
 //! its budget allows, so that the state space stays small enough to be searched whole.
 
 use super::state::{Bits, Id, OBJECTS, State, THREADS};
+use std::iter;
 
 /// What the second handle in the content of a lock-type cell lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -92,7 +93,10 @@ pub(crate) enum Act {
     ClonePlain(Id),
     /// `Gc::clone` of a handle in the content of a cell that one reads.
     CloneContent(Id, u8),
+    /// `Gc::drop`.
     Drop(Id),
+    /// The same at the place of a note which has been counted, about this object or one that lay there before. There is one unless another note has taken the place.
+    DropCounted(Id),
     /// `GcCell::get`.
     Get(Id),
     /// `GcCell::set` with a handle of one's own.
@@ -149,6 +153,12 @@ pub(crate) enum Act {
 }
 
 impl Act {
+    /// The ways in which this can go.
+    pub(crate) fn ways(self) -> impl Iterator<Item = Act> {
+        let counted = if let Act::Drop(id) = self { Some(Act::DropCounted(id)) } else { None };
+        iter::once(self).chain(counted)
+    }
+
     pub(crate) fn is_about_weak(self) -> bool {
         matches!(self, Act::Downgrade(..) | Act::NewLink(_) | Act::Upgrade(_) | Act::Value(_))
     }

@@ -181,8 +181,10 @@ pub(crate) struct Thread {
     pub(crate) handles: [u8; OBJECTS],
     /// Objects noted: one more handle to each than its count says.
     pub(crate) notes: Bits,
-    /// Objects whose notes ended when they had been counted: one handle less to each than its count says.
+    /// Objects a handle to which ended at the place of a note that had been counted: one handle less to each than its count says.
     pub(crate) owed: Bits,
+    /// Objects notes about which have been counted where they lie, or lay.
+    pub(crate) counted: Bits,
     pub(crate) pin: Pin,
     pub(crate) locals: Bits,
     pub(crate) pc: Pc,
@@ -357,9 +359,9 @@ impl Object {
 }
 
 impl Thread {
-    /// What it has noted, or owes a count down.
-    pub(crate) fn noted(&self) -> Bits {
-        Bits(self.notes.0 | self.owed.0)
+    /// Whether it has noted anything, or owes a count down.
+    pub(crate) fn has_notes(&self) -> bool {
+        !(self.notes.is_empty() && self.owed.is_empty())
     }
 
     fn word(&self) -> u64 {
@@ -415,6 +417,9 @@ impl Hash for State {
         let mut word = Word::new();
         for buffer in self.buffers {
             word.put(buffer.0, 8);
+        }
+        for thread in &self.threads {
+            word.put(thread.counted.0, 8);
         }
         hasher.write_u64(
             word.put(self.log.0, 8)

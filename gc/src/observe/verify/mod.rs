@@ -2,7 +2,7 @@
 //!
 //! It runs on the worker's thread, when no marker is at work and no span is being swept, with the world stopped and the dropper held
 //! off (`collector::survey`). What still moves then are root counts above 0, as handles are cloned and dropped, and the content of
-//! cells that are open for writing; and a note may end that has just been counted, so that its count stays for a while
+//! cells that are open for writing; and a handle may end at the place of a note that is counted, so that its count stays for a while
 //! (`mutator::deferred`). One check has to do with that: *A root count is at least the number of counted handles found in the heap.* The
 //! cells these were found in are held until all have been compared, so that none can be moved and met twice, or dropped; handles
 //! elsewhere only add to the counts. Everything is exact, whatever other threads do: a count goes from 0 to 1 only in an operation,
