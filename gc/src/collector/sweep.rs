@@ -13,6 +13,7 @@ use crate::{
         kind::DropKind,
         span::Span,
     },
+    mutator::operation::off_short_paths,
     sync::{Mutation, Ordering, per_thread, weakened, yield_now},
     trace::type_info::TypeInfo,
 };
@@ -37,7 +38,8 @@ enum Duty {
     Finalize,
 }
 
-/// Whether the calling thread is dropping for the collector, so that what it lets go of is what `collect` asks for.
+/// Whether the calling thread is dropping for the collector, so that what it lets go of is what `collect` asks for. Then it is off the short paths of operations,
+/// which need not ask.
 #[inline]
 pub(crate) fn is_dropping() -> bool {
     DUTY.with(Cell::get) == Duty::Drop
@@ -64,7 +66,7 @@ pub(crate) unsafe fn drop_dead(object: Object) {
 
 /// Runs a `Drop` of users for the collector. A panic in it goes no further.
 fn as_the_collector(code: impl FnOnce()) {
-    on_duty(Duty::Drop, code);
+    off_short_paths(|| on_duty(Duty::Drop, code));
 }
 
 /// Runs a finalizer or a cleanup. A panic in it goes no further.

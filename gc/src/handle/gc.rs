@@ -315,7 +315,8 @@ impl<T: ?Sized> Drop for Gc<T> {
         let roots = unsafe { object.roots() };
         // Nobody has noted a newborn.
         let ended = if roots.is_newborn() { drop_handle(object) } else { end_deferred(object) };
-        if ended || roots.down().may_be_last() {
+        debug_assert!(!(ended && is_dropping()));
+        if !ended && roots.down().may_be_last() {
             dropped_last();
         }
     }

@@ -12,7 +12,7 @@ use super::{
     record::{Local, Record},
 };
 use crate::{
-    collector::grey,
+    collector::{grey, sweep::is_dropping},
     heap::{
         OutOfMemory,
         header::{Before, Object},
@@ -28,9 +28,10 @@ use std::{
 };
 
 per_thread! {
-    /// The thread's record, null before its first operation and after its last regular one. Has no destructor, so it can be read at any time.
+    /// The thread's record, for the short paths. Null before its first operation, after its last regular one, and while it is [off the short
+    /// paths](off_short_paths). Has no destructor, so it can be read at any time.
     static CURRENT: Cell<*const Record> = const { Cell::new(null()) };
-    /// Gives the record back when the thread ends.
+    /// The same for longer ones. Gives the record back when the thread ends.
     static ENDING: Ending = const { Ending(Cell::new(null())) };
 }
 
@@ -119,18 +120,26 @@ impl Operation {
         Operation { record, phase, not_send: PhantomData }
     }
 
-    /// The thread's first operation, or one after its thread-local data is gone.
+    /// The thread's first operation, one after its thread-local data is gone, or one off the short paths.
     #[cold]
     #[inline(never)]
     fn enter_first() -> Result<Operation, OutOfMemory> {
-        crate::collector::ensure_started();
-        let Some(record) = Record::register() else {
-            return Record::borrow_spare().map(Operation::enter_with).ok_or(OutOfMemory);
+        // SAFETY: records are never freed.
+        let known = ENDING.try_with(|ending| unsafe { ending.0.get().as_ref() });
+        let record = match known {
+            Ok(Some(record)) => record,
+            Ok(None) | Err(_) => {
+                crate::collector::ensure_started();
+                let Some(record) = Record::register() else {
+                    return Record::borrow_spare().map(Operation::enter_with).ok_or(OutOfMemory);
+                };
+                record
+            }
         };
-        if ENDING.try_with(|ending| ending.0.set(record)).is_ok() {
-            CURRENT.with(|current| current.set(record));
-        } else {
+        if ENDING.try_with(|ending| ending.0.set(record)).is_err() {
             record.lend();
+        } else if !is_dropping() {
+            CURRENT.with(|current| current.set(record));
         }
         Ok(Operation::enter_with(record))
     }
@@ -238,6 +247,15 @@ impl Drop for Operation {
         if self.record.is_lent() {
             self.record.unregister();
         }
+    }
+}
+
+/// Runs `code`, which does not panic, with no handle ending unnoticed: none by a note, none as a newborn's.
+pub(crate) fn off_short_paths(code: impl FnOnce()) {
+    let record = CURRENT.try_with(|current| current.replace(null()));
+    code();
+    if let Ok(record) = record {
+        _ = CURRENT.try_with(|current| current.set(record));
     }
 }
 
