@@ -369,7 +369,6 @@ fn hand_over(operation: &Operation, old: Option<Object>, new: Option<Object>) {
             unsafe { object.roots() }.up();
             return;
         }
-        operation.shade(object);
         operation.count_for_thread(object);
     }
 }

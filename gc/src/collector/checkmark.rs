@@ -5,7 +5,7 @@
 //! holds at S2 whatever threads do that are not in an operation:
 //!
 //! - *Clones.* A count goes from 0 to 1 in the operation that logs it, which S2 does not come into; outside operations a clone counts on from above 0 only.
-//!   No count up is deferred while the collector is marking.
+//!   If one up is deferred while the collector is marking, its object is shaded.
 //! - *Drops.* A count may be read as 1 just before it becomes 0. A handle existed when it was read, with the world stopped: the object was reachable at S2.
 //!   Or it ended at the place of a counted note (`mutator::deferred`) once all that was owed had been paid: with the world stopped, too.
 //! - *Handles that move.* Handles on stacks and in cells that are open for writing are counted wherever they are: their targets are roots. Cells open for

@@ -5,12 +5,12 @@
 //! code:  u32   which type the payload has (see `trace::type_info`)
 //! ```
 //!
-//! The root count says how many *counted* handles there are to the object: those outside the heap. While the collector is not marking, threads may
+//! The root count says how many *counted* handles there are to the object: those outside the heap. Threads may
 //! have noted further ones that are not in it (`mutator::deferred`); since a handle that was noted on one thread can end on another, it
 //! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted. `in_log` says that the
 //! shared root log has an entry for it. Both live in one word so that whoever makes the count go from 0 to 1 learns, in
 //! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
-//! still 0.
+//! still 0 or less.
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
 //! handle has ever led there. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
@@ -240,19 +240,18 @@ impl RootWord {
     }
 
     /// The root scan's look at a logged entry: true if the object is a root and keeps its entry; otherwise the bit is
-    /// cleared and the entry must go. Only this clears the bit, and only while the count is 0.
+    /// cleared and the entry must go. Only this clears the bit, and only while the count is 0 or less.
     pub(crate) fn keep_logged(&self) -> bool {
         debug_assert!(self.in_log());
         let seen = self.0.load(Ordering::Relaxed);
         if count_in(seen) > 0 {
             return true;
         }
-        debug_assert!(count_in(seen) == 0, "a root count below zero while marking");
         if weakened(Mutation::ScanClearsBlindly) {
             self.0.fetch_and(!IN_LOG, Ordering::AcqRel);
             return false;
         }
-        self.0.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        self.0.compare_exchange(seen, seen & !(IN_LOG | UNSHARED), Ordering::AcqRel, Ordering::Relaxed).is_err()
     }
 
     /// Marks a dead object as waiting for the dropper. Its sweeper alone calls this.

@@ -276,10 +276,10 @@ fn cloned_beside_a_cycle() {
 
 /// What is got out of an object that then loses its last handle survives.
 ///
-/// Breaks if the count is deferred while marking: S1; the handle is noted, and nobody shades its target; the owner's handle goes before the scan looks at it.
+/// Breaks if what is noted while marking is not shaded: S1; the handle is noted; the owner's handle goes before the scan looks at it, which finds no count.
 #[test]
 fn got_out_of_an_object_that_goes() {
-    verify(2, &[Mutation::DeferWhileMarking], || {
+    verify(2, &[Mutation::NoteWithoutShade], || {
         let (owner, target) = owner();
         let user = mutator(move || owner.get().unwrap());
         cycle();

@@ -2,7 +2,7 @@
 //!
 //! Most handles that a thread gets from a cell, a `Local` or a weak handle end on the same thread soon after: a step of a walk, a loop
 //! variable. Counting each up and down costs two atomic read-modify-writes, and the line of a header that nobody would have had to write to. So
-//! while the collector is not marking the count of such a handle may wait: the thread notes the object in a small table in its record. If
+//! the count of such a handle may wait: the thread notes the object in a small table in its record. If
 //! a handle to the object ends on that thread while the note stands, the note ends, and that is all.
 //!
 //! A note that stands and is not counted is one handle more than the root count says. A handle carries no mark of its own: which of an
@@ -11,9 +11,10 @@
 //!
 //! Who needs exact counts gets them:
 //!
-//! - Notes are made in operations of a phase that is not marking, and every table is settled when its record is brought up to date
-//!   after S1: each object noted is counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any
-//!   other. So from then on until S2 a root count is at least the number of counted handles, and whoever makes it 1 logs and shades.
+//! - Notes are made in operations, and every table is settled when its record is brought up to date after S1 and S2: each object noted is
+//!   counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any other.
+//! - While the collector is marking, what is noted is shaded: its mark keeps the object in this cycle, whatever the count says. So from the scan until S2
+//!   the root count of an object without a mark is at least the number of its counted handles, and whoever makes it 1 logs and shades.
 //! - Every 0 → 1 of a *root count* has its entry (R1): an entry may be dropped whenever the count reads 0 or less, since it is the step
 //!   from 0 to 1 that makes the object a root for the next scan, be it the counting of a note.
 //! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an

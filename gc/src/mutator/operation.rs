@@ -168,12 +168,13 @@ impl Operation {
         }
     }
 
-    /// As [`count_up`](Self::count_up), for a handle of the calling thread's: the count may wait (`mutator::deferred`).
+    /// As [`count_up`](Self::count_up), for a handle of the calling thread's: the count may wait (`mutator::deferred`), while marking by grace of the mark.
     #[inline]
     pub(crate) fn count_for_thread(&self, object: Object) {
-        if self.phase.is_marking() && !weakened(Mutation::DeferWhileMarking) {
-            self.count_up(object);
-        } else if let Some(due) = self.record.deferred.note(object) {
+        if !weakened(Mutation::NoteWithoutShade) {
+            self.shade(object);
+        }
+        if let Some(due) = self.record.deferred.note(object) {
             self.local().make_good(due);
         }
     }

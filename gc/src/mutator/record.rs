@@ -210,8 +210,8 @@ impl Local {
         }
     }
 
-    /// Does what is due for a note; what that takes from 0 to 1 gets its entry. Nothing need be shared, as it was when it was noted, nor shaded, as
-    /// this is not marking or comes before the scan.
+    /// Does what is due for a note; what that takes from 0 to 1 gets its entry. Nothing need be shared, as it was when it was noted; nor
+    /// shaded: it was when it was noted, or this is not marking or comes before the scan.
     #[cold]
     #[inline(never)]
     pub(super) fn make_good(&mut self, due: Due) {

@@ -50,8 +50,8 @@ mutations! {
     /// Who brings a record up to date does not look, under the lock, whether another has.
     UpdateWithoutSecondLook,
     // Deferred counts.
-    /// A count is deferred while the collector is marking.
-    DeferWhileMarking,
+    /// A count is deferred while the collector is marking, and the object not shaded.
+    NoteWithoutShade,
     /// A clone takes a count from 0 to 1 before the operation that makes the entry.
     CloneLogsLater,
     /// Notes are not counted when the record is brought up to date.

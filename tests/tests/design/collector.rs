@@ -132,8 +132,7 @@ impl Play<'_> {
 
     /// Whether records are to be brought up to date before the cycle goes on. What comes to be owed after that waits.
     fn are_unsettled(&self) -> bool {
-        let whole = self.keeps(Rule::NotesOutsideMarking) && self.keeps(Rule::NotesAreCounted);
-        whole && !self.state.unsettled.is_empty()
+        self.keeps(Rule::NotesAreCounted) && !self.state.unsettled.is_empty()
     }
 
     /// Entries whose turn may be next: those of the log first, so that a candidate that is logged has been scanned already.
@@ -163,15 +162,13 @@ impl Play<'_> {
     }
 
     fn filter_turns(&self, turns: &mut Vec<Turn>) {
-        if !self.state.phase.is_marking() {
-            if self.state.phase == Phase::Off && self.may_stop() {
-                // The verifier.
-                turns.extend(self.with_notes().iter().map(Turn::Settle));
-            }
-            for thread in self.with_notes().iter().filter(|&thread| is_idle(self.state, thread)) {
-                let notes = self.state.threads[usize::from(thread)].notes;
-                turns.extend(notes.iter().map(|id| Turn::Displace(thread, id)));
-            }
+        if self.state.phase == Phase::Off && self.may_stop() {
+            // The verifier.
+            turns.extend(self.with_notes().iter().map(Turn::Settle));
+        }
+        for thread in self.with_notes().iter().filter(|&thread| is_idle(self.state, thread)) {
+            let notes = self.state.threads[usize::from(thread)].notes;
+            turns.extend(notes.iter().map(|id| Turn::Displace(thread, id)));
         }
         for buffer in 0..=MARKER as u8 {
             // A buffer that is full is one in whose owner's operation something is being logged.

@@ -86,16 +86,18 @@ impl Play<'_> {
         }
     }
 
-    /// Counts a handle that `thread` has got, inside an operation; outside marking a note will do.
+    /// Counts a handle that `thread` has got, inside an operation; a note will do, while marking with a mark.
     pub(crate) fn count_for(&mut self, thread: u8, id: Id) {
-        let may_note = !self.state.phase.is_marking() || !self.keeps(Rule::NotesOutsideMarking);
+        if self.keeps(Rule::NotesAreShaded) {
+            self.barrier(id);
+        }
         let Thread { notes, owed, counted, .. } = &mut self.state.threads[usize::from(thread)];
-        if may_note && owed.has(id) {
+        if owed.has(id) {
             // What is one too high is right now.
             owed.remove(id);
             counted.add(id);
             self.touch(id);
-        } else if may_note && !notes.has(id) {
+        } else if !notes.has(id) {
             counted.remove(id);
             notes.add(id);
             self.touch(id);

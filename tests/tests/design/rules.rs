@@ -121,9 +121,9 @@ rules! {
 
     // Deferred counts (`mutator::deferred`).
 
-    /// Threads note handles outside marking only. Weakened: at any time, and for as long as they like.
-    NotesOutsideMarking,
-    /// Notes are counted after S1, before the scan. Weakened: they stay.
+    /// While marking, what is noted is shaded. Weakened: it is not.
+    NotesAreShaded,
+    /// Notes are counted after S1, before the scan, and after S2. Weakened: they stay.
     NotesAreCounted,
     /// What that takes from 0 to 1 is an entry. Weakened: it is not.
     NotesAreLogged,
@@ -280,7 +280,7 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::CountBackUndoesNested, &NESTED_EDGE),
     (Rule::LogOnZeroToOne, &TRAP),
     (Rule::CloneIsOneOperation, &NOTES),
-    (Rule::NotesOutsideMarking, &NOTES),
+    (Rule::NotesAreShaded, &NOTES),
     (Rule::NotesAreCounted, &NOTES),
     (Rule::NotesAreLogged, &NOTES),
     (Rule::CountedNotesAreRemembered, &NOTES),

@@ -65,7 +65,6 @@ impl<P: Element> Writer<'_, P> {
                 unsafe { object.roots() }.up();
                 return;
             }
-            operation.shade(object);
             operation.count_for_thread(object);
         }
     }
