@@ -33,7 +33,7 @@ const NEWBORN: u32 = ONE | UNSHARED;
 const LIMIT: u32 = 1 << 30;
 /// Words from here on have a negative count.
 const NEGATIVE: u32 = 1 << 31;
-/// No object that anyone holds a handle to has it: one that is unshared is noted by nobody, so that its count is not negative.
+/// No object that anyone holds a handle to has it: one that is unshared is noted by nobody, and what is owed makes a count higher, so that its count is not negative.
 const AWAITS_DROP: u32 = u32::MAX - 1;
 
 /// The smallest slot: a header and nothing else.

@@ -81,7 +81,8 @@ pub(crate) fn allocate<T: Trace, R>(
             // SAFETY: the slot is free, ours, and of the class for this layout. The type has no owner.
             let object = unsafe { fill_with(slot, code, value, birth, None, &operation) };
             if birth == Birth::Counted {
-                // SAFETY: there was room, and what the handles in the value have brought about since is that entries were taken back.
+                // SAFETY: there was room, and since then the value has been traced, which by the contract of `Trace` does nothing else: that has at most taken
+                // entries back.
                 unsafe { operation.local_mut().candidates.push_into_room(object) };
             }
             operation.end_at_once();

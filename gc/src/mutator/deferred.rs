@@ -42,8 +42,8 @@
 //! ends it at this place, the place owes a count of it, which is as good. But what is known of noted objects, that they are shared, is not known
 //! of this one. So the note of a handle that becomes claimed is ended only at a place of the first kind.
 //!
-//! The object of a place of the other kinds is allocated. Noted, it was reachable then, and all tables are settled before a cycle's scan: what is counted
-//! is marked, and nothing else frees. Owed, it has a count, so that the scan finds it.
+//! The object of a place of the other kinds is allocated. It was reachable when it was noted, or when its handle ended there, and the place is settled after the
+//! next S1 or S2. If that is an S2 it frees only what has no mark, and what was noted or had a count in the marking before it has one.
 //!
 //! The table has a few places, one for each object by its address. A note that is in the way of another is counted.
 

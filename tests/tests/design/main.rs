@@ -32,7 +32,7 @@
 //! An operation is one step unless another thread or the marker could see it half done (a pinned store into a counted cell, an
 //! upgrade, winning a lock); S1 and S2 wait for operations. The marker claims one handle or one `GcCell` in one step, and so is filtering or scanning one
 //! entry; tracing an object is several. Lists are sets: duplicates in one buffer are filtered one by one in the code, and
-//! the last one that is left decides. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already. Content of a lock-type
+//! the last one that is left decides. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already; but places of notes may know slots from before. Content of a lock-type
 //! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. A collection of
 //! edges lies directly in an object, so it is never counted. Not played: the caches of spans (a slot is a span), memory orderings (loom's part).
 //!

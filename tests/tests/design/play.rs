@@ -190,7 +190,14 @@ impl Play<'_> {
         if self.keeps(shading) {
             self.barrier(id);
         }
-        if self.keeps(Rule::ClaimCountsDown) && !self.end_note(thread, id) {
+        if !self.keeps(Rule::ClaimCountsDown) || self.end_note(thread, id) {
+            return;
+        }
+        let own = &mut self.state.threads[usize::from(thread)];
+        if own.counted.has(id) && self.weakened.contains(&Rule::ClaimsEndNoCountedNotes) {
+            own.counted.remove(id);
+            own.owed.add(id);
+        } else {
             self.down_claimed(id);
         }
     }

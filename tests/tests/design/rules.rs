@@ -129,6 +129,8 @@ rules! {
     NotesAreLogged,
     /// A handle that ends at the place of a counted note leaves a count to be taken down. Weakened: it does not.
     CountedNotesAreRemembered,
+    /// One that becomes claimed does not end there. Weakened: it does, and its object may go on being unshared.
+    ClaimsEndNoCountedNotes,
 
     // Newborns: their only handle ends without a count (`mutator::newborn`).
 
@@ -284,6 +286,7 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::NotesAreCounted, &NOTES),
     (Rule::NotesAreLogged, &NOTES),
     (Rule::CountedNotesAreRemembered, &NOTES),
+    (Rule::ClaimsEndNoCountedNotes, &NEWBORNS),
     (Rule::LogAtBirth, &BIRTHS),
     (Rule::ShadeOnZeroToOne, &TRAP),
     (Rule::FilterKeepsPositive, &TRAP),

@@ -205,6 +205,11 @@ pub(crate) const WINDOWS: Scenario = Scenario {
     ..BLANK
 };
 
+/// In each slot another object lay before, a note about which each thread has had counted.
+fn noted_before(state: &mut State) {
+    state.threads.iter_mut().for_each(|thread| thread.counted = Bits(u8::MAX));
+}
+
 /// Objects are born around others, one with a skipped field.
 pub(crate) const BIRTHS: Scenario = Scenario {
     name: "births",
@@ -214,6 +219,7 @@ pub(crate) const BIRTHS: Scenario = Scenario {
         alive(state, 1);
         state.threads[0].handles[0] = 1;
         state.threads[1].handles[0] = 1;
+        noted_before(state);
     },
     acts: [
         &[
@@ -242,6 +248,7 @@ pub(crate) const NEWBORNS: Scenario = Scenario {
         alive(state, 0);
         state.threads[0].handles[0] = 1;
         state.threads[1].handles[0] = 1;
+        noted_before(state);
     },
     acts: [
         &[
