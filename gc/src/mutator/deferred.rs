@@ -93,7 +93,7 @@ impl Deferred {
         &self.places[(address.wrapping_add(address >> 5) >> 4) % PLACES]
     }
 
-    /// Notes a count of `object`, in an operation outside marking. What the caller has to make good at once: that of the note which was in
+    /// Notes a count of `object`, in an operation; while marking it has been shaded. What the caller has to make good at once: that of the note which was in
     /// the way, which may be one about `object` itself.
     #[inline]
     pub(crate) fn note(&self, object: Object) -> Option<Due> {

@@ -4,7 +4,7 @@
 //! once. An operation runs no code of users, waits for no cell, marker or pin, and is bounded.
 //!
 //! The barriers are here, since only an operation knows the phase: what goes from 0 to 1 is logged (and shaded while
-//! marking), what is claimed, overwritten or stored under a pin while marking is shaded.
+//! marking), what is claimed, noted, overwritten or stored under a pin while marking is shaded.
 
 use super::{
     gate::Phase,
