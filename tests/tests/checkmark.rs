@@ -47,6 +47,12 @@ fn open_cells_and_garbage_are_no_cause_for_alarm() {
 /// While the marker is far away, hides a node that it has not seen behind one that is black, again and again.
 #[cfg(debug_assertions)]
 fn hide_nodes_from_the_marker() {
+    hide_from_the_marker(|last, kept| kept.push(node(last.next.take(), None)));
+}
+
+/// While the marker is far away, has `hide` take the node away that the last one leads to, which it has not seen, again and again.
+#[cfg(debug_assertions)]
+fn hide_from_the_marker(hide: impl Fn(&Node, &mut Vec<Gc<Node>>)) {
     use graphgc::testing::{forget_to_shade, is_marking, request_cycle};
     let head = chain(node(None, None));
     let last = last_of(&head);
@@ -59,7 +65,7 @@ fn hide_nodes_from_the_marker() {
             std::thread::yield_now();
         }
         forget_to_shade(true);
-        kept.push(node(last.next.take(), None));
+        hide(last, &mut kept);
         forget_to_shade(false);
         collect();
     }
@@ -83,6 +89,25 @@ fn a_missed_object_ends_the_process_with_a_report() {
     assert!(missed.contains("checkmark::Node at 0x") && missed.contains("not marked, root count 0"), "{said}");
     let holder = said.lines().find(|line| line.contains("held by ")).expect("its holder is named");
     assert!(holder.contains("checkmark::Node at 0x") && holder.contains(" marked, root count 1"), "{said}");
+}
+
+/// The same with handles that are got, not taken: their counts wait.
+#[cfg(debug_assertions)]
+#[test]
+fn a_missed_object_that_is_merely_noted_ends_the_process() {
+    use graphgc_tests::process::{is_child, run_test_alone};
+    const NAME: &str = "a_missed_object_that_is_merely_noted_ends_the_process";
+    if is_child() {
+        return hide_from_the_marker(|last, kept| {
+            kept.extend(last.next.get());
+            last.next.set(None);
+        });
+    }
+    let output = run_test_alone(NAME, &[("GRAPHGC_CHECKMARK", "1")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && !said.contains("panicked"), "{}\n{said}", output.status);
+    assert!(said.contains("checkmark: the marker missed 2 of"), "{said}");
+    assert!(said.contains("not marked, root count 1"), "{said}");
 }
 
 /// The report is lost, but the process ends all the same.

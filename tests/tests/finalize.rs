@@ -650,3 +650,36 @@ fn collections_of_a_resurrected_object_stay_whole() {
     settle_all();
     assert!(ids.iter().all(|id| drops_of(*id) == 1));
 }
+
+/// Ends a handle that it has got from a cell, after local finalizers have run on the dropper's thread.
+#[derive(Trace)]
+#[trace(leaf)]
+struct RunsFinalizers {
+    cell: Option<Gc<GcCell<Option<Gc<u64>>>>>,
+    gone: Sender<u32>,
+}
+
+impl Drop for RunsFinalizers {
+    fn drop(&mut self) {
+        let Some(cell) = &self.cell else {
+            // This thread's to finalize.
+            return drop(local(&self.gone));
+        };
+        assert_eq!(run_finalizers(), 1);
+        drop(cell.get());
+        self.gone.send(0).unwrap();
+    }
+}
+
+#[test]
+fn a_drop_may_run_finalizers_and_go_on() {
+    let _alone = alone();
+    let (gone, said) = channel();
+    drop(Gc::new(RunsFinalizers { cell: None, gone: gone.clone() }));
+    settle();
+    assert_eq!(stats().local_finalizers_pending, 1);
+    let cell = Gc::new(GcCell::new(Some(Gc::new(1))));
+    drop(Gc::new(RunsFinalizers { cell: Some(cell), gone }));
+    settle();
+    assert_eq!(said.try_iter().filter(|id| *id == 0).count(), 1, "the drop came to its end");
+}

@@ -5,9 +5,9 @@
 //! holds at S2 whatever threads do that are not in an operation:
 //!
 //! - *Clones.* A count goes from 0 to 1 in the operation that logs it, which S2 does not come into; outside operations a clone counts on from above 0 only.
-//!   If one up is deferred, its object is shaded; what only such a handle leads to is not looked at.
+//!   Counts up that were deferred are made first, of objects that were shaded when they were noted.
 //! - *Drops.* A count may be read as 1 just before it becomes 0. A handle existed when it was read, with the world stopped: the object was reachable at S2.
-//!   Or it ended at the place of a counted note (`mutator::deferred`) and is owed: since a handle had that count, the object was marked as such.
+//!   Or it ended at the place of a note that had just been counted (`mutator::deferred`), with the world stopped, too.
 //! - *Handles that move.* Handles on stacks and in cells that are open for writing are counted wherever they are: their targets are roots. Cells open for
 //!   writing are not looked into, and no other becomes one while it is (`collector::walk`); opening claimed content needs an operation.
 //! - *Objects being born.* They are black, and traced only if a root leads to them, which it does when they are whole. Unused slots that a thread has bought are black, too, and
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     heap::{header::Object, os_vec::OsVec},
-    mutator::record::WORLD,
+    mutator::record::{WORLD, settle_all},
 };
 use std::{fmt::Write as _, io::Write as _};
 
@@ -35,6 +35,8 @@ const LONGEST_WAY: usize = 20;
 #[cold]
 pub(super) fn check() {
     let dropper = DROPPER.pause();
+    // SAFETY: the world is stopped.
+    unsafe { settle_all() };
     // SAFETY: the world is stopped, the dropper paused, and sweeping has not begun.
     let survey = unsafe { Survey::take() };
     let mut flaws = OsVec::new();

@@ -8,7 +8,7 @@
 //! world is stopped. And while anyone holds a grey object no S2 can succeed: the cycle's number, hence the bitmap to mark
 //! in, is read after taking.
 
-use super::ephemerons::WAITING;
+use super::{ephemerons::WAITING, pacer::PACER};
 use crate::{
     heap::{
         HEAP,
@@ -16,10 +16,11 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
+    observe::stats::TOTALS,
     sync::{AtomicU64, AtomicUsize, Mutex, Ordering, const_fn, global, lock, sleep},
-    trace::type_info::TypeInfo,
+    trace::type_info::SlotFacts,
 };
-use std::{ptr::NonNull, time::Duration};
+use std::{mem, ptr::NonNull, time::Duration};
 
 /// How long an object that was given up for a writer is left alone.
 const LEAD_OF_A_WRITER: Duration = Duration::from_micros(200);
@@ -130,11 +131,14 @@ impl Grey {
 /// One thread's grey objects.
 pub(crate) struct GreyBuffer {
     block: Option<NonNull<Block>>,
+    /// What has been marked since it was last handed over.
+    bytes: usize,
+    objects: usize,
 }
 
 impl GreyBuffer {
     pub(crate) const fn new() -> Self {
-        GreyBuffer { block: None }
+        GreyBuffer { block: None, bytes: 0, objects: 0 }
     }
 
     fn push(&mut self, object: Object) {
@@ -148,6 +152,11 @@ impl GreyBuffer {
 
     /// Hands over what is in it. True if there was anything.
     pub(crate) fn flush(&mut self) -> bool {
+        if self.objects > 0 {
+            let (bytes, objects) = (mem::take(&mut self.bytes), mem::take(&mut self.objects));
+            PACER.pay(bytes);
+            TOTALS.marked(bytes, objects);
+        }
         let Some(block) = self.block.take() else { return false };
         // SAFETY: the block is ours.
         if unsafe { block.as_ref() }.is_empty() {
@@ -199,8 +208,13 @@ pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
     }
     // SAFETY: whoever shades has the object from a live edge or handle, in an operation.
     unsafe {
-        if set_mark(object, marked_cycle()) && (TypeInfo::of(object).kind.scan || WAITING.may_wait_for(object)) {
-            buffer.push(object);
+        if set_mark(object, marked_cycle()) {
+            let facts = SlotFacts::of_object(object);
+            buffer.bytes += facts.slot_bytes(object);
+            buffer.objects += 1;
+            if facts.scan || WAITING.may_wait_for(object) {
+                buffer.push(object);
+            }
         }
     }
 }

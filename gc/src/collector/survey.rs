@@ -22,7 +22,7 @@ use crate::{
         os_vec::OsVec,
         span::{RunState, Span},
     },
-    mutator::record::{WORLD, records, stop_the_world},
+    mutator::record::{WORLD, records, settle_all, stop_the_world},
     trace::type_info::TypeInfo,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Stillness {
 
 impl Stillness {
     /// Stops everything, unless a marker is at work or there is something for one to do. Then root counts are at least the number of
-    /// counted handles: no count up is deferred, and one down only if its handle ended at the place of a note that is counted. The worker alone calls this.
+    /// counted handles: what was deferred has been counted, and one down is owed only if its handle ended at the place of a note that is counted. The worker alone calls this.
     pub(crate) fn begin() -> Option<Self> {
         let dropper = DROPPER.pause();
         stop_the_world();
@@ -41,8 +41,8 @@ impl Stillness {
             WORLD.resume();
             return None;
         }
-        // SAFETY: the world is stopped.
-        records().for_each(|record| record.settle(unsafe { record.local() }));
+        // SAFETY: as it says.
+        unsafe { settle_all() };
         Some(Stillness { dropper })
     }
 

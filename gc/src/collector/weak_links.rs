@@ -7,7 +7,7 @@
 //! not believe a link (`Heap::may_sweep` says so), and looks at the target's mark bit itself. Then the collector waits until it has seen every thread outside an operation: whoever read an address before
 //! it was cleared is done with it by then, having found it white or not. From there on a link that is not null leads to a live object.
 //!
-//! Reading the address and counting the target are one operation, so no S2 falls between them; an upgrade while marking is logged and shades, like every count that goes from 0 to 1.
+//! Reading the address and counting the target are one operation, so no S2 falls between them; an upgrade while marking shades, like every handle that is noted.
 //!
 //! No thread waits for a shard's lock in an operation, and the collector takes it with the world running. So does the verifier, which holds all of them while it looks (`HeldLinks`).
 

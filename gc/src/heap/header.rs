@@ -78,7 +78,7 @@ impl Before {
 /// What filtering one candidate came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Filtered {
-    /// Count 0: whoever makes it 1 again logs again.
+    /// Count 0 or less: whoever makes it 1 logs again.
     NotARoot,
     /// The root log speaks for it already.
     AlreadyLogged,

@@ -4,7 +4,7 @@
 //! when the buffer is full. Filtering drops those where they lie, still hot in the cache and without an atomic write. The few that are
 //! roots move on to the root log, which all threads share, if no entry speaks for them yet.
 //!
-//! Both keep to R1 and R2 of the design: a root has an entry somewhere, an entry whose count reads 0 may go (whoever makes it 1 again logs
+//! Both keep to R1 and R2 of the design: a root has an entry somewhere, an entry whose count reads 0 or less may go (whoever makes it 1 again logs
 //! again), and every entry from before S1 is handed over when the record is brought up to date.
 //!
 //! The buffer is a block with one pointer to where the next entry goes and one to its end. The block itself learns

@@ -12,7 +12,7 @@ use super::{
     record::{Local, Record},
 };
 use crate::{
-    collector::{grey, sweep::is_dropping},
+    collector::grey,
     heap::{
         OutOfMemory,
         header::{Before, Object},
@@ -31,7 +31,9 @@ per_thread! {
     /// The thread's record, for the short paths. Null before its first operation, after its last regular one, and while it is [off the short
     /// paths](off_short_paths). Has no destructor, so it can be read at any time.
     static CURRENT: Cell<*const Record> = const { Cell::new(null()) };
-    /// The same for longer ones. Gives the record back when the thread ends.
+    /// Whether it is off the short paths.
+    static OFF: Cell<bool> = const { Cell::new(false) };
+    /// The record for longer ones. Gives it back when the thread ends.
     static ENDING: Ending = const { Ending(Cell::new(null())) };
 }
 
@@ -138,7 +140,7 @@ impl Operation {
         };
         if ENDING.try_with(|ending| ending.0.set(record)).is_err() {
             record.lend();
-        } else if !is_dropping() {
+        } else if !OFF.try_with(Cell::get).unwrap_or(false) {
             CURRENT.with(|current| current.set(record));
         }
         Ok(Operation::enter_with(record))
@@ -251,12 +253,16 @@ impl Drop for Operation {
     }
 }
 
-/// Runs `code`, which does not panic, with no handle ending unnoticed: none by a note, none as a newborn's.
+/// Runs `code`, which does not panic, with no handle ending unnoticed, whatever else it has run: none by a note, none as a newborn's.
 pub(crate) fn off_short_paths(code: impl FnOnce()) {
+    let before = OFF.try_with(|off| off.replace(true));
     let record = CURRENT.try_with(|current| current.replace(null()));
     code();
     if let Ok(record) = record {
         _ = CURRENT.try_with(|current| current.set(record));
+    }
+    if let Ok(before) = before {
+        _ = OFF.try_with(|off| off.set(before));
     }
 }
 

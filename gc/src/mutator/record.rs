@@ -264,6 +264,15 @@ pub(crate) fn see_all_outside() {
     WORLD.see_all_outside(|| records().map(|record| &record.gated.gate));
 }
 
+/// Counts what all threads have deferred.
+///
+/// # Safety
+/// The world is stopped.
+pub(crate) unsafe fn settle_all() {
+    // SAFETY: by contract.
+    records().for_each(|record| record.settle(unsafe { record.local() }));
+}
+
 /// Brings every record up to date with `phase`. The collector calls this after S1 and S2.
 pub(crate) fn update_all(phase: Phase) {
     if !weakened(Mutation::UpdateNobody) {
