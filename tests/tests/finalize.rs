@@ -651,7 +651,18 @@ fn collections_of_a_resurrected_object_stay_whole() {
     assert!(ids.iter().all(|id| drops_of(*id) == 1));
 }
 
-/// Ends a handle that it has got from a cell, after local finalizers have run on the dropper's thread.
+/// Makes an object in its finalizer.
+#[derive(Trace)]
+#[trace(local_finalize)]
+struct MakesAnother;
+
+impl LocalFinalize for MakesAnother {
+    fn finalize(&self) {
+        drop(Gc::new(0));
+    }
+}
+
+/// Ends a handle that it has got from a cell, after such a finalizer has run on the dropper's thread.
 #[derive(Trace)]
 #[trace(leaf)]
 struct RunsFinalizers {
@@ -663,7 +674,7 @@ impl Drop for RunsFinalizers {
     fn drop(&mut self) {
         let Some(cell) = &self.cell else {
             // This thread's to finalize.
-            return drop(local(&self.gone));
+            return drop(Gc::new(MakesAnother));
         };
         assert_eq!(run_finalizers(), 1);
         drop(cell.get());
@@ -681,5 +692,5 @@ fn a_drop_may_run_finalizers_and_go_on() {
     let cell = Gc::new(GcCell::new(Some(Gc::new(1))));
     drop(Gc::new(RunsFinalizers { cell: Some(cell), gone }));
     settle();
-    assert_eq!(said.try_iter().filter(|id| *id == 0).count(), 1, "the drop came to its end");
+    assert_eq!(said.try_iter().count(), 1, "the drop came to its end");
 }
