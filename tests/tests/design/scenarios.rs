@@ -2,7 +2,7 @@
 
 use super::{
     scenario::{Act::*, COLLECTION, Change::*, EDGE, Fields, LEAF, LOCK, Nested, STATIC, Scenario, Shape},
-    state::{Bits, Life, Object, State},
+    state::{Bits, Life, OBJECTS, Object, State},
 };
 
 const NONE: Fields =
@@ -207,7 +207,7 @@ pub(crate) const WINDOWS: Scenario = Scenario {
 
 /// In each slot another object lay before, a note about which each thread has had counted.
 fn noted_before(state: &mut State) {
-    state.threads.iter_mut().for_each(|thread| thread.counted = Bits(u8::MAX));
+    state.threads.iter_mut().for_each(|thread| thread.counted = Bits((1 << OBJECTS) - 1));
 }
 
 /// Objects are born around others, one with a skipped field.

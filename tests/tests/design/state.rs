@@ -418,9 +418,6 @@ impl Hash for State {
         for buffer in self.buffers {
             word.put(buffer.0, 8);
         }
-        for thread in &self.threads {
-            word.put(thread.counted.0, 8);
-        }
         hasher.write_u64(
             word.put(self.log.0, 8)
                 .put(self.taken_log.0, 8)
@@ -432,6 +429,9 @@ impl Hash for State {
         word.put(self.phase as u8, 3).put(self.cycles_left, 3).put(self.quiet, 3).put(self.unsettled.0, 2);
         word.put(self.handed_over.0, 8).put(self.queue.0, 8).put(self.waiting.0, 8);
         self.marker.put(&mut word);
+        for thread in &self.threads {
+            word.put(thread.counted.0, OBJECTS as u32);
+        }
         let (kind, id) = match self.fault {
             None => (0, 0),
             Some(Fault::TouchedFreed(id)) => (1, id),
