@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// Bytes that the worker marks before it tells the pacer.
 const SLICE: usize = 256 << 10;
+/// How long the worker sleeps after the first S2 of a cycle that came too early, and at most after one of those that follow.
+const SHORTEST_REST: Duration = Duration::from_micros(20);
+const LONGEST_REST: Duration = Duration::from_millis(1);
 /// The longest sleep between two looks at what the end of marking waits for.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
@@ -67,6 +70,7 @@ fn mark(config: &Config) -> (usize, PinsHeld) {
     let pins = early.unwrap_or_else(PinsHeld::now);
     notice_pins();
     HELPERS.wake();
+    let mut rest = SHORTEST_REST;
     loop {
         drain(&mut marker);
         report(&mut marker);
@@ -76,6 +80,11 @@ fn mark(config: &Config) -> (usize, PinsHeld) {
         if try_end(&pins) {
             HELD_UP.ends();
             return (roots, pins);
+        }
+        // Somebody shades one object after the other, ahead of the marker: the next S2 would be in vain, too.
+        if !cfg!(graphgc_loom) {
+            sleep(rest);
+            rest = (rest * 2).min(LONGEST_REST);
         }
         marker = Marker::new(true);
     }
