@@ -77,14 +77,9 @@ fn mark(config: &Config) -> (usize, PinsHeld) {
         let (bytes, objects) = marker.finish();
         TOTALS.marked(bytes, objects);
         wait_for_others(&pins, config);
-        if try_end(&pins) {
+        if try_end(&pins, &mut rest) {
             HELD_UP.ends();
             return (roots, pins);
-        }
-        // Somebody shades one object after the other, ahead of the marker: the next S2 would be in vain, too.
-        if !cfg!(graphgc_loom) {
-            sleep(rest);
-            rest = (rest * 2).min(LONGEST_REST);
         }
         marker = Marker::new(true);
     }
@@ -123,10 +118,10 @@ fn wait_for_others(pins: &PinsHeld, config: &Config) {
 }
 
 /// S2, if the pins of R are gone and nothing is grey anywhere: then the world is stopped, as it stays until `end_marking`. Otherwise
-/// marking resumes.
+/// marking resumes; after an S2 in vain when the worker has had its `rest`, which is longer next time.
 ///
 /// The pins are asked for here, whatever the caller waited for: waiting ends when there is something to mark, too.
-fn try_end(pins: &PinsHeld) -> bool {
+fn try_end(pins: &PinsHeld, rest: &mut Duration) -> bool {
     if !(pins.are_gone() || weakened(Mutation::EndWithoutPins)) || GREY.has_blocks() {
         return false;
     }
@@ -142,6 +137,11 @@ fn try_end(pins: &PinsHeld) -> bool {
     if grey {
         WORLD.resume();
         TOTALS.s2_ends();
+        // Somebody may be shading one object after the other, ahead of the marker: then the next S2 would be in vain, too.
+        if !cfg!(graphgc_loom) {
+            sleep(*rest);
+            *rest = (*rest * 2).min(LONGEST_REST);
+        }
     }
     !grey
 }
