@@ -4,7 +4,7 @@
 //! What is claimed: every object with root count > 0, and every object that such a one leads to, through claimed and counted edges, is marked. It
 //! holds at S2 whatever threads do that are not in an operation:
 //!
-//! - *Clones.* A count goes from 0 to 1 in the operation that logs it, which S2 does not come into; outside operations a clone counts on from above 0 only.
+//! - *Clones.* One that is being made may have been counted, and not shaded yet: the handle that it is made of leads there.
 //!   Counts up that were deferred are made first, of objects that were shaded when they were noted.
 //! - *Drops.* A count may be read as 1 just before it becomes 0. A handle existed when it was read, with the world stopped: the object was reachable at S2.
 //!   Or it ended at the place of a note that had just been counted (`mutator::deferred`), with the world stopped, too.

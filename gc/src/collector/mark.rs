@@ -11,7 +11,7 @@
 //!
 //! Giving up. A writer that waits for the marker inside a cell, or an object too large for an assist, makes the marker end a walk early.
 //! Claimed content: its object is traced again later (it stays grey). Counted content: what the walk has claimed so far is counted
-//! back, each target logged whose `in_log` is clear whatever its count was before: so its entry does not rest on anybody else's.
+//! back, each target that has no entry logged whatever its count was before: one who clones it may not have made the entry yet.
 //! After that all of the content is counted, that is to say rooted, and need not be traced in this cycle at all: so a
 //! busy writer cannot keep a cycle open. The nested cells in it are counted back by their own flags.
 
@@ -520,8 +520,7 @@ impl CountBack<'_> {
 
     fn up(candidates: &mut Candidates, object: Object) {
         // SAFETY: the handle's target is alive: the content is the marker's, and its owner grey.
-        let before = unsafe { object.roots() }.up();
-        if before.must_log() || !(before.in_log || weakened(Mutation::CountBackLogsFromZero)) {
+        if unsafe { object.roots() }.up() {
             candidates.push(object);
         }
     }

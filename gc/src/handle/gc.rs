@@ -13,7 +13,7 @@ use crate::{
         Operation,
         allocate::{Birth, allocate, allocate_slowly},
         newborn::drop_handle,
-        operation::{count_clone, end_deferred},
+        operation::{end_deferred, finish_clone},
     },
     observe::stats::TOTALS,
     trace::{Trace, Tracer, facts::Handle},
@@ -282,7 +282,7 @@ impl<T: ?Sized> Deref for Gc<T> {
 }
 
 impl<T: ?Sized> Clone for Gc<T> {
-    /// A further handle to the same object. Cost: one atomic read-modify-write, as with `Arc`.
+    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`.
     ///
     /// Ends the process if there are more than 2^28 handles to one object.
     #[inline]
@@ -290,17 +290,19 @@ impl<T: ?Sized> Clone for Gc<T> {
         let object = self.as_counted();
         // SAFETY: the object is alive while `self` is borrowed.
         let roots = unsafe { object.roots() };
-        if !roots.up_if_counted() {
-            count_clone(object);
+        if !roots.up_by_clone() {
+            finish_clone(object);
         }
         Gc { payload: self.payload, share: PhantomData }
     }
 }
 
-/// The last handle outside the heap is gone. If that happened as a dead value was dropped, `collect` must know.
-#[inline]
-fn dropped_last() {
-    if is_dropping() {
+/// Counts a handle down that is dropped with a dead value. If it was the last outside the heap `collect` must know.
+#[cold]
+#[inline(never)]
+fn drop_for_collector(object: Object) {
+    // SAFETY: a handle that is dropped is counted, so its object is alive.
+    if unsafe { object.roots() }.down().may_be_last() {
         TOTALS.let_go();
     }
 }
@@ -313,11 +315,13 @@ impl<T: ?Sized> Drop for Gc<T> {
         let object = self.as_counted();
         // SAFETY: a handle that is dropped is counted, so its object is alive.
         let roots = unsafe { object.roots() };
-        // Nobody has noted a newborn.
-        let ended = if roots.is_newborn() { drop_handle(object) } else { end_deferred(object) };
-        debug_assert!(!(ended && is_dropping()));
-        if !ended && roots.down().may_be_last() {
-            dropped_last();
+        if roots.is_newborn() && drop_handle(object) {
+            return;
+        }
+        match end_deferred(object) {
+            Some(true) => debug_assert!(!is_dropping(), "the dropper is off the short paths"),
+            None if is_dropping() => drop_for_collector(object),
+            Some(false) | None => _ = roots.down(),
         }
     }
 }

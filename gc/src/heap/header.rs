@@ -1,22 +1,25 @@
 //! The eight bytes before every payload.
 //!
 //! ```text
-//! roots: u32   root count << 2 | unshared << 1 | in_log
+//! roots: u32   no_entry << 31 | (root count + 3 * 2^28) << 1 | unshared
 //! code:  u32   which type the payload has (see `trace::type_info`)
 //! ```
 //!
 //! The root count says how many *counted* handles there are to the object: those outside the heap. Threads may
 //! have noted further ones that are not in it (`mutator::deferred`); since a handle that was noted on one thread can end on another, it
-//! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted. `in_log` says that the
-//! shared root log has an entry for it. Both live in one word so that whoever makes the count go from 0 to 1 learns, in
-//! the same step, whether the object must be logged; and so that the root scan can clear the bit only while the count is
-//! still 0 or less.
+//! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted, and
+//! where one that is being cloned has been counted already.
+//!
+//! `no_entry` says that no root entry speaks for the object, neither a candidate of some thread's nor one of the root log. Otherwise there is one, and one only. Whoever counts
+//! up and finds it set owes the entry, *whatever the count was*: one who clones counts first and makes the entry in an operation after
+//! that, so a count above 0 does not say that there is one. Who drops an entry sets the flag in the step that finds a count of 0 or less. So a handle that
+//! its owner can use is noted or has an entry to speak for it. The flag is the sign, and the count does not go below the bits it has, so that a clone learns from the sign of the
+//! sum that there is an entry and the count is in its bounds: all that it asks.
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
-//! handle has ever led there. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
+//! handle has ever led there; and that its entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
 //! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). While it is set, the owner of the only handle is
-//! alone with the object, but for whoever looks at root entries. And as long as the count has not been 0 there is one entry, that of its
-//! birth. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
+//! alone with the object, but for whoever looks at root entries. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).
 //!
 //! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
@@ -24,17 +27,17 @@
 use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
 use std::ptr::NonNull;
 
-const IN_LOG: u32 = 1;
-const UNSHARED: u32 = 2;
-const ONE: u32 = 4;
+const UNSHARED: u32 = 1;
+const ONE: u32 = 2;
+const NO_ENTRY: u32 = 1 << 31;
+/// So many handles end the process: with one more the bits of the count have run over, into the sign. Whoever does not end it yet finds a count far above 0.
+const LIMIT: i32 = 1 << 28;
+/// A count of 0, and an entry.
+const ZERO: u32 = NO_ENTRY - LIMIT as u32 * ONE;
 /// The word of an object that is as it was when it was born.
-const NEWBORN: u32 = ONE | UNSHARED;
-/// Counts from here on end the process. Far below those that stand for negative ones, so that threads that pass it together still all see it.
-const LIMIT: u32 = 1 << 30;
-/// Words from here on have a negative count.
-const NEGATIVE: u32 = 1 << 31;
-/// No object that anyone holds a handle to has it: one that is unshared is noted by nobody, and what is owed makes a count higher, so that its count is not negative.
-const AWAITS_DROP: u32 = u32::MAX - 1;
+const NEWBORN: u32 = (ZERO + ONE) | UNSHARED;
+/// Words whose count is out of bounds, in whose middle this is, are had by nobody.
+const AWAITS_DROP: u32 = NO_ENTRY | 1 << 29;
 
 /// The smallest slot: a header and nothing else.
 pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
@@ -46,20 +49,20 @@ pub(crate) struct Header {
     pub(crate) code: u32,
 }
 
-/// Root count, `unshared` and `in_log` in one atomic word.
+/// Root count, `unshared` and `no_entry` in one atomic word.
 pub(crate) struct RootWord(AtomicU32);
 
-/// What a count that went up was before.
+/// What a word was before a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Before {
     pub(crate) count: i32,
-    pub(crate) in_log: bool,
+    pub(crate) has_entry: bool,
 }
 
 impl Before {
     #[inline]
     fn new(word: u32) -> Self {
-        Before { count: count_in(word), in_log: word & IN_LOG != 0 }
+        Before { count: count_in(word), has_entry: word & NO_ENTRY == 0 }
     }
 
     /// This step may have taken the last handle away.
@@ -67,79 +70,71 @@ impl Before {
     pub(crate) fn may_be_last(self) -> bool {
         self.count <= 1
     }
-
-    /// This step took the count from 0 to 1 and no entry speaks for the object yet: the caller owes one.
-    #[inline]
-    pub(crate) fn must_log(self) -> bool {
-        self.count == 0 && !self.in_log
-    }
-}
-
-/// What filtering one candidate came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Filtered {
-    /// Count 0 or less: whoever makes it 1 logs again.
-    NotARoot,
-    /// The root log speaks for it already.
-    AlreadyLogged,
-    /// The bit is ours now: the caller moves the entry to the root log.
-    Logged,
 }
 
 impl RootWord {
-    /// The word of an object with `count` counted handles, not logged.
+    /// The word of an object without handles.
     #[inline]
-    pub(crate) fn new(count: u32) -> Self {
-        RootWord(AtomicU32::new(count * ONE))
+    pub(crate) fn new() -> Self {
+        RootWord(AtomicU32::new(ZERO | NO_ENTRY))
     }
 
-    /// The word of an object that is born for one handle, which is the only way to it.
+    /// The word of an object that is born for one handle, which is the only way to it, and whose entry is made in the same operation.
     #[inline]
     pub(crate) fn newborn() -> Self {
         RootWord(AtomicU32::new(NEWBORN))
     }
 
-    /// Adds a counted handle.
+    /// Adds a counted handle, in an operation or for the collector. True if the object had no entry: the caller adds it.
     ///
-    /// Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses. From a negative count it
-    /// acquires: who made it negative ended a handle, and if nobody has one any more there is no entry at which somebody else would read that.
+    /// Acquires: who made a count negative ended a handle, and if nobody has one any more there is no entry at which somebody else would read that.
     /// Ends the process long before the count could wrap.
     #[inline]
-    pub(crate) fn up(&self) -> Before {
-        let looked = weakened(Mutation::UpLooksFirst).then(|| self.in_log());
-        let before = self.0.fetch_add(ONE, Ordering::Relaxed);
-        if before >= LIMIT {
-            self.up_from_far(before);
-        }
-        let before = Before::new(before);
-        Before { in_log: looked.unwrap_or(before.in_log), ..before }
+    pub(crate) fn up(&self) -> bool {
+        self.count_up().1
     }
 
-    /// Has gone up from a count that is negative, or too high.
-    #[cold]
-    #[inline(never)]
-    fn up_from_far(&self, before: u32) {
-        check_limit(before);
-        // What the counting up has left or something later: a release sequence leads there from each count down.
-        self.0.load(unless(Mutation::NegativeIsRelaxed, Ordering::Acquire));
-    }
-
-    /// Adds a counted handle, unless the count is 0 or less: then only an operation may.
+    /// The same; and what the word was before.
     #[inline]
-    pub(crate) fn up_if_counted(&self) -> bool {
+    fn count_up(&self) -> (u32, bool) {
+        let acquire = unless(Mutation::NegativeIsRelaxed, Ordering::Acquire);
         let mut seen = self.0.load(Ordering::Relaxed);
-        while count_in(seen) > 0 {
-            match self.0.compare_exchange_weak(seen, seen + ONE, Ordering::Relaxed, Ordering::Relaxed) {
+        let looked = seen;
+        loop {
+            let believed = if weakened(Mutation::UpLooksFirst) { looked } else { seen };
+            let logs = owes_entry(believed);
+            let entry = if logs { NO_ENTRY } else { 0 };
+            match self.0.compare_exchange_weak(seen, (seen + ONE) & !entry, acquire, Ordering::Relaxed) {
                 Ok(_) => {
-                    if seen >= LIMIT {
-                        check_limit(seen);
+                    if count_in(seen) >= LIMIT - 1 {
+                        too_many_handles();
                     }
-                    return true;
+                    return (seen, logs);
                 }
                 Err(now) => seen = now,
             }
         }
-        false
+    }
+
+    /// Adds a handle that is a clone, outside operations. Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses. False if it has to be [made good](Self::cloned) in one before anybody has the handle: there may be no entry.
+    #[inline]
+    pub(crate) fn up_by_clone(&self) -> bool {
+        let before = self.0.fetch_add(ONE, Ordering::Relaxed);
+        let no_entry = if weakened(Mutation::EntryOnlyFromZero) {
+            owes_entry(before)
+        } else {
+            (before.wrapping_add(ONE) as i32) < 0
+        };
+        !no_entry
+    }
+
+    /// The rest of it. True if the object has no entry: the caller adds it. Acquires as [`up`](Self::up) does.
+    pub(crate) fn cloned(&self) -> bool {
+        let before = self.0.fetch_and(!NO_ENTRY, Ordering::Acquire);
+        if count_in(before) >= LIMIT {
+            too_many_handles();
+        }
+        before & NO_ENTRY != 0 || weakened(Mutation::CloneLogsBlindly)
     }
 
     /// Takes a counted handle away. Release: every use through it happens before
@@ -190,7 +185,13 @@ impl RootWord {
     #[inline]
     pub(crate) fn end_newborn(&self) {
         debug_assert!(self.is_newborn());
-        self.0.store(0, Ordering::Release);
+        self.0.store(ZERO | NO_ENTRY, Ordering::Release);
+    }
+
+    /// [`up`](Self::up); the count before.
+    #[cfg(graphgc_loom)]
+    pub(crate) fn up_from(&self) -> i32 {
+        count_in(self.count_up().0)
     }
 
     /// Whether counted handles are the only ways to the object.
@@ -199,7 +200,7 @@ impl RootWord {
         self.0.load(Ordering::Relaxed) & UNSHARED != 0
     }
 
-    /// Count and flag now.
+    /// Count and entry now.
     pub(crate) fn look(&self) -> Before {
         let seen = self.0.load(Ordering::Acquire);
         Before::new(seen)
@@ -208,50 +209,31 @@ impl RootWord {
     /// Whether the count is one that no number of handles can have brought about, when no thread has noted any.
     pub(crate) fn is_absurd(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        seen >= LIMIT && seen != AWAITS_DROP
+        !(0..LIMIT).contains(&count_in(seen)) && seen != AWAITS_DROP
     }
 
-    #[inline]
-    pub(crate) fn in_log(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & IN_LOG != 0
-    }
-
-    /// Takes `in_log` for a candidate that is a root and has no entry in the root log.
-    pub(crate) fn filter(&self) -> Filtered {
+    /// Who looks at the object's entry asks whether it is a root: if so the entry goes to the root log, or stays there; if not it must be dropped. Acquires what
+    /// the last handle released.
+    pub(crate) fn keeps_entry(&self) -> bool {
         let acquire = unless(Mutation::FilterIsRelaxed, Ordering::Acquire);
         let mut seen = self.0.load(acquire);
         loop {
-            if count_in(seen) <= 0 {
-                return Filtered::NotARoot;
+            debug_assert!(seen & NO_ENTRY == 0, "an entry that the object knows nothing of");
+            let kept = count_in(seen) > 0;
+            let now = seen & !UNSHARED | if kept { 0 } else { NO_ENTRY };
+            if now == seen {
+                return true;
             }
-            if weakened(Mutation::FilterWithoutCompare) {
-                self.0.fetch_or(IN_LOG, Ordering::Relaxed);
-                return Filtered::Logged;
+            if weakened(Mutation::ScanClearsBlindly) {
+                self.0.fetch_or(now & NO_ENTRY, Ordering::AcqRel);
+                return kept;
             }
-            if seen & IN_LOG != 0 {
-                return Filtered::AlreadyLogged;
-            }
-            match self.0.compare_exchange_weak(seen, seen | IN_LOG, Ordering::Relaxed, acquire) {
-                Ok(_) => return Filtered::Logged,
-                Err(_) if weakened(Mutation::FilterWithoutRetry) => return Filtered::AlreadyLogged,
+            match self.0.compare_exchange_weak(seen, now, acquire, acquire) {
+                Ok(_) => return kept,
+                Err(_) if weakened(Mutation::FilterWithoutRetry) => return kept,
                 Err(now) => seen = now,
             }
         }
-    }
-
-    /// The root scan's look at a logged entry: true if the object is a root and keeps its entry; otherwise the bit is
-    /// cleared and the entry must go. Only this clears the bit, and only while the count is 0 or less.
-    pub(crate) fn keep_logged(&self) -> bool {
-        debug_assert!(self.in_log());
-        let seen = self.0.load(Ordering::Relaxed);
-        if count_in(seen) > 0 {
-            return true;
-        }
-        if weakened(Mutation::ScanClearsBlindly) {
-            self.0.fetch_and(!IN_LOG, Ordering::AcqRel);
-            return false;
-        }
-        self.0.compare_exchange(seen, seen & !(IN_LOG | UNSHARED), Ordering::AcqRel, Ordering::Relaxed).is_err()
     }
 
     /// Marks a dead object as waiting for the dropper. Its sweeper alone calls this.
@@ -265,18 +247,23 @@ impl RootWord {
     }
 }
 
-/// The root count in a word.
+/// Whether whoever counts up and finds this word owes an entry.
+#[inline]
+fn owes_entry(word: u32) -> bool {
+    word & NO_ENTRY != 0 && (count_in(word) <= 0 || !weakened(Mutation::EntryOnlyFromZero))
+}
+
+/// The root count in a word, from minus [`LIMIT`] up.
 #[inline]
 fn count_in(word: u32) -> i32 {
-    word as i32 >> ONE.trailing_zeros()
+    const LOWEST: u32 = ZERO - LIMIT as u32 * ONE;
+    ((word.wrapping_sub(LOWEST) & !NO_ENTRY) >> ONE.trailing_zeros()) as i32 - LIMIT
 }
 
 #[cold]
 #[inline(never)]
-fn check_limit(word: u32) {
-    if word < NEGATIVE {
-        super::os::end_process("more than 2^28 handles to one object");
-    }
+fn too_many_handles() -> ! {
+    super::os::end_process("more than 2^28 handles to one object")
 }
 
 /// An object, known by its header.
@@ -365,26 +352,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_count_must_be_logged_once() {
-        let word = RootWord::new(0);
-        assert!(word.up().must_log());
-        assert!(!word.up().must_log());
-        assert_eq!(word.filter(), Filtered::Logged);
-        assert_eq!(word.filter(), Filtered::AlreadyLogged);
+    fn who_counts_first_owes_the_entry() {
+        let word = RootWord::new();
+        assert!(word.up() && !word.up() && word.up_by_clone());
+        assert!(word.keeps_entry() && word.keeps_entry());
+        (0..3).for_each(|_| _ = word.down());
+        assert!(!word.up(), "it still has its entry");
         word.down();
-        word.down();
-        assert_eq!(word.filter(), Filtered::NotARoot);
-        assert!(!word.up().must_log(), "the log still has its entry");
+        assert!(!word.keeps_entry());
+        assert!(!word.up_by_clone() && !word.up_by_clone());
+        assert!(word.cloned() && !word.cloned() && word.up_by_clone());
+        assert_eq!(word.look(), Before { count: 3, has_entry: true });
     }
 
     #[test]
-    fn scan_clears_the_bit_of_a_zero_only() {
-        let word = RootWord::new(1);
-        assert_eq!(word.filter(), Filtered::Logged);
-        assert!(word.keep_logged());
+    fn a_clone_asks_whether_there_is_an_entry_not_what_the_count_was() {
+        let word = RootWord::newborn();
         word.down();
-        assert!(!word.keep_logged());
-        assert!(word.up().must_log());
+        word.down();
+        assert_eq!(word.look(), Before { count: -1, has_entry: true });
+        assert!(word.up_by_clone() && !word.keeps_entry() && !word.up_by_clone());
+        assert_eq!(word.look(), Before { count: 1, has_entry: false });
+    }
+
+    #[test]
+    fn who_has_an_entry_in_the_log_is_no_newborn() {
+        let word = RootWord::newborn();
+        assert!(word.is_newborn() && word.keeps_entry() && !word.is_newborn());
+        assert_eq!(word.look(), Before { count: 1, has_entry: true });
+        let word = RootWord::newborn();
+        word.end_newborn();
+        assert_eq!(word.look(), Before { count: 0, has_entry: false });
+        word.await_drop();
+        assert!(word.awaits_drop() && !word.is_absurd());
+    }
+
+    #[test]
+    fn counts_are_known_to_the_limit_and_beyond() {
+        for count in [1 - LIMIT, -1, 0, 1, LIMIT - 1, LIMIT, LIMIT + 7] {
+            for flags in [0, UNSHARED, NO_ENTRY, NO_ENTRY | UNSHARED] {
+                let word = (ZERO.wrapping_add_signed(count * ONE as i32) | UNSHARED) ^ UNSHARED ^ flags;
+                assert_eq!(count_in(word), count);
+                let absurd = !(0..LIMIT).contains(&count);
+                assert_eq!(RootWord(AtomicU32::new(word)).is_absurd(), absurd);
+            }
+        }
+        let almost = RootWord(AtomicU32::new(ZERO + (LIMIT as u32 - 2) * ONE));
+        assert!(almost.up_by_clone() && !almost.up_by_clone(), "the sum has run over into the sign");
+        assert!(!(0..LIMIT).contains(&count_in(AWAITS_DROP)));
     }
 
     #[test]

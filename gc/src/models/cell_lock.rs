@@ -3,7 +3,7 @@
 use super::{free, object, verify_all_orders};
 use crate::{
     cell::lock::{Attempt, CellLock, Entered},
-    heap::header::{Filtered, Object},
+    heap::header::Object,
     sync::Mutation,
 };
 use loom::{cell::UnsafeCell, sync::Arc, thread};
@@ -119,13 +119,8 @@ impl Model {
 
 fn count(object: Object) -> usize {
     // SAFETY: as above.
-    let roots = unsafe { object.roots() };
-    let mut count = 0;
-    while roots.filter() != Filtered::NotARoot {
-        roots.down();
-        count += 1;
-    }
-    count
+    let count = unsafe { object.roots() }.look().count;
+    count.try_into().expect("the count is not below zero")
 }
 
 /// A writer that takes the handle out owns exactly one count, whether the marker came before, in between or after, and the two never access the

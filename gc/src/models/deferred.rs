@@ -241,7 +241,7 @@ fn claimed_where_a_noted_object_was() {
 /// Breaks if the note is not counted at S1: the other thread counts down what this one's note stood for, and the handle that is left counts for nothing.
 #[test]
 fn ended_on_another_thread() {
-    verify(2, &[Mutation::NotesStay], || {
+    verify_all_orders(2, &[Mutation::NotesStay], || {
         let (owner, target) = owner();
         let kept = owner.get().unwrap();
         let passed = kept.clone();
@@ -258,11 +258,11 @@ fn ended_on_another_thread() {
 
 /// A clone of a noted handle outlives that handle beside a cycle.
 ///
-/// Breaks if the clone is counted before the operation that logs it: S1 comes between the two, finds a count of 1 when it adds the note's, and leaves the
-/// entry to the cloner, who makes it after the scan.
+/// Breaks if who counts up takes a count above 0 for a sign that there is an entry: S1 comes after the clone's count and before its entry, finds a count of 1 when it
+/// adds the note's, and leaves the entry to the cloner, who makes it after the scan.
 #[test]
 fn cloned_beside_a_cycle() {
-    verify(2, &[Mutation::CloneLogsLater], || {
+    verify_all_orders(2, &[Mutation::EntryOnlyFromZero], || {
         let (owner, target) = owner();
         let user = mutator(move || {
             let taken = owner.take().unwrap();
@@ -271,6 +271,29 @@ fn cloned_beside_a_cycle() {
         cycle();
         let copy = user.join().unwrap();
         assert!(object(&copy) == target && is_allocated(target));
+    });
+}
+
+/// A handle that was noted is there while another thread clones it, though a clone of its own thread's ends at its note.
+///
+/// Breaks if who counts up takes a count above 0 for a sign that there is an entry: the other thread's clone has been counted and has no entry yet; this thread's is the second and
+/// leaves none; it ends by the note. So two counts stand for the handle and the other's clone, and no entry, until the other makes it, which is after the cycle.
+#[test]
+fn cloned_by_another_thread_beside_a_cycle() {
+    verify_all_orders(3, &[Mutation::EntryOnlyFromZero], || {
+        let (owner, target) = owner();
+        let noted = std::sync::Arc::new(owner.take().unwrap());
+        let other = mutator({
+            let noted = noted.clone();
+            move || Gc::clone(&noted)
+        });
+        drop(Gc::clone(&noted));
+        cycle();
+        assert!(is_allocated(target));
+        let copy = other.join().unwrap();
+        drop(noted);
+        assert!(object(&copy) == target && is_allocated(target));
+        ending_here(|| drop((copy, owner)));
     });
 }
 

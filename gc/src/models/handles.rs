@@ -5,7 +5,7 @@
 
 use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
-    verify,
+    verify, verify_all_orders,
 };
 use crate::{Gc, GcCell, sync::Mutation};
 
@@ -33,11 +33,11 @@ fn taken_out_beside_a_cycle() {
 
 /// What is cloned out of an object that then loses its last handle survives.
 ///
-/// Breaks if going from 0 to 1 does not shade: S1 takes the entries; the clone is logged in a list that S1 has not taken; the
+/// Breaks if what gets an entry is not shaded: S1 takes the entries; the clone is logged in a list that S1 has not taken; the
 /// owner's handle goes, so that the scan does not shade the owner either.
 #[test]
 fn cloned_out_of_a_dying_object() {
-    verify(2, &[Mutation::RootWithoutShade], || {
+    verify_all_orders(2, &[Mutation::RootWithoutShade], || {
         let owner = ending_here(|| Gc::new(Gc::new(1)));
         let cloner = mutator(move || Leaf::clone(&owner));
         cycle();

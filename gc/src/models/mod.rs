@@ -11,10 +11,10 @@
 //! | obligation | models | mutations |
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
-//! | L2 0 → 1 logging vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
-//! | L2, L9 deferred counts vs. S1 and other threads | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `NoteWithoutShade`, `SettleForgets`, `NoteForgetsDue`, `NoteEndIsRelaxed`, `ClaimEndsCountedNote`, `CloneLogsLater` |
+//! | L2 logging what is counted vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `CloneLogsBlindly`, `EntryOnlyFromZero`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
+//! | L2, L9 deferred counts vs. S1 and other threads | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `NoteWithoutShade`, `SettleForgets`, `NoteForgetsDue`, `NoteEndIsRelaxed`, `ClaimEndsCountedNote`, `EntryOnlyFromZero` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
-//! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `CountBackLogsFromZero` |
+//! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `EntryOnlyFromZero` |
 //! | L4, release in slices vs. S2 | `slices` | `EndWhileReleasing` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
 //! | L3, L4 for collections | `collections` | `MarkerSkipsOperation`, `EdgeOutWithoutShade`, `EdgeOverwrittenWithoutShade`, `EdgeSwapWithoutShade`, `InsertForgetsProgress`, `RebuildWithoutShade` |
@@ -200,10 +200,11 @@ fn continues(rest: &str) -> bool {
     rest.starts_with(|next: char| next.is_alphanumeric())
 }
 
-/// A header on the real heap of the process, to be counted and pointed at by a model.
+/// A header on the real heap of the process, to be counted and pointed at by a model. If it has a count its word says that there is an entry.
 fn object(count: u32) -> crate::heap::header::Object {
     use crate::heap::header::{Header, Object, RootWord};
-    let header = Box::new(Header { roots: RootWord::new(count), code: 0 });
+    let header = Box::new(Header { roots: RootWord::new(), code: 0 });
+    (0..count).for_each(|_| _ = header.roots.up());
     Object::new(std::ptr::NonNull::from(Box::leak(header)))
 }
 

@@ -189,7 +189,7 @@ fn claim<T: Trace>(value: &T, operation: &Operation) {
 fn roots_at(birth: Birth) -> RootWord {
     match birth {
         Birth::Counted => RootWord::newborn(),
-        Birth::Pinned => RootWord::new(0),
+        Birth::Pinned => RootWord::new(),
     }
 }
 
@@ -267,7 +267,7 @@ fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32)
     }
     let slot = find_slot(None, span_class(class, kind), class, kind)?;
     // SAFETY: the slot is free, ours, and has room for a header.
-    let object = unsafe { fill(slot.address, RootWord::new(0), code) };
+    let object = unsafe { fill(slot.address, RootWord::new(), code) };
     drop(slot.operation);
     if slot.owed > 0 {
         collector::after_allocation(slot.owed);
@@ -280,7 +280,7 @@ fn allocate_large(size: usize, align: usize, kind: Kind, code: u32) -> Result<Ob
     let operation = Operation::try_enter()?;
     let object = HEAP.allocate_large(size, align, kind, operation.phase.is_marking(), |slot| {
         // SAFETY: the span is ours alone and starts with this slot.
-        unsafe { fill(slot, RootWord::new(0), code) };
+        unsafe { fill(slot, RootWord::new(), code) };
     });
     drop(operation);
     object.ok_or(OutOfMemory)

@@ -1,11 +1,11 @@
-//! Where a thread notes the objects whose root count it brought from 0 to 1.
+//! Where a thread puts the root entries that it makes.
 //!
 //! The buffer holds *candidates*: most of them are new objects whose handle soon moves into another object, and their count is 0 again
-//! when the buffer is full. Filtering drops those where they lie, still hot in the cache and without an atomic write. The few that are
-//! roots move on to the root log, which all threads share, if no entry speaks for them yet.
+//! when the buffer is full. Filtering drops those where they lie, still hot in the cache. The few that are
+//! roots move on to the root log, which all threads share.
 //!
-//! Both keep to R1 and R2 of the design: a root has an entry somewhere, an entry whose count reads 0 or less may go (whoever makes it 1 again logs
-//! again), and every entry from before S1 is handed over when the record is brought up to date.
+//! Both keep to R1 and R2 of the design: a root has an entry somewhere, and one only; an entry whose count is 0 or less may go, in the step that finds it so and has the
+//! header say that there is none (`heap::header`); and every entry from before S1 is handed over when the record is brought up to date.
 //!
 //! The buffer is a block with one pointer to where the next entry goes and one to its end. The block itself learns
 //! how many entries it has when it is handed over.
@@ -14,7 +14,7 @@ use super::root_lists::ROOTS;
 use crate::heap::{
     HEAP,
     blocks::{Block, CAPACITY},
-    header::{Filtered, Object},
+    header::Object,
 };
 use std::ptr::{NonNull, null_mut};
 
@@ -44,7 +44,7 @@ impl Candidates {
         self.next != self.end
     }
 
-    /// Notes an object whose count went from 0 to 1.
+    /// Adds the entry of an object that has none.
     #[inline]
     pub(crate) fn push(&mut self, object: Object) {
         if !self.has_room() {
@@ -66,7 +66,7 @@ impl Candidates {
         self.next = self.next.wrapping_add(1);
     }
 
-    /// Takes back the entry of an object whose count was never 0, so that it has no other, if it is among the last [`RECENT`] of this buffer.
+    /// Takes back the entry of an object that is as it was when it was born, if it is among the last [`RECENT`] of this buffer.
     /// The order of the last may change.
     #[inline]
     pub(crate) fn take_back(&mut self, object: Object) -> bool {
@@ -162,7 +162,7 @@ impl Candidates {
             // SAFETY: entries up to `next` are initialised.
             let object = unsafe { *at };
             // SAFETY: an entry's object is not freed before the entry is handed over (R2).
-            if unsafe { object.roots() }.filter() == Filtered::Logged {
+            if unsafe { object.roots() }.keeps_entry() {
                 self.survive(object);
             }
             at = at.wrapping_add(1);
@@ -179,12 +179,11 @@ impl Candidates {
         }
     }
 
-    /// Calls `f` with every entry, and whether it is one of the root log's.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
-        self.entries().iter().for_each(|object| f(*object, false));
+    /// Calls `f` with every entry, filtered or not.
+    pub(crate) fn for_each(&self, f: impl FnMut(Object)) {
         // SAFETY: the block is ours until it is handed over.
         let survivors = self.survivors.map_or(&[][..], |block| unsafe { block.as_ref() }.as_slice());
-        survivors.iter().for_each(|object| f(*object, true));
+        self.entries().iter().chain(survivors).copied().for_each(f);
     }
 
     /// Hands everything over.
@@ -254,7 +253,7 @@ mod tests {
         assert!(!candidates.has_room() && candidates.entries().len() == CAPACITY);
         assert!(candidates.take_back(object(CAPACITY - 2)) && candidates.has_room());
         let mut seen = 0;
-        candidates.for_each(|_, logged| seen += usize::from(!logged));
+        candidates.for_each(|_| seen += 1);
         assert_eq!(seen, CAPACITY - 1);
         forget(candidates);
     }

@@ -12,13 +12,12 @@
 //! Who needs exact counts gets them:
 //!
 //! - Notes are made in operations, and every table is settled when its record is brought up to date after S1 and S2: each object noted is
-//!   counted up and, if that takes it from 0 to 1, given an entry, which the root scan finds like any other.
+//!   counted up and, if it has none, given an entry, which the root scan finds like any other.
 //! - While the collector is marking, what is noted is shaded: its mark keeps the object in this cycle, whatever the count says. So from the scan until S2
-//!   the root count of an object without a mark is at least the number of its counted handles, and whoever makes it 1 logs and shades.
-//! - Every 0 → 1 of a *root count* has its entry (R1): an entry may be dropped whenever the count reads 0 or less, since it is the step
-//!   from 0 to 1 that makes the object a root for the next scan, be it the counting of a note.
-//! - A clone is counted at once. It finds a count of 0 if only notes stand for the handle that is cloned; then it counts in an
-//!   operation, together with its entry: no S1 comes between the two.
+//!   the root count of an object without a mark is at least the number of its counted handles, and whoever makes its entry shades.
+//! - Whoever counts up makes the entry if the header says that there is none (R1), be it for a note: so an entry may be dropped in the step that finds a count of 0 or less, whatever
+//!   notes stand. The count itself says nothing of entries: who clones a handle counts first, and if there is no entry makes it in an operation after that. Till then that count is
+//!   nobody's, and nobody relies on it: not who counts a note, nor who gets a further handle and then ends that by a note, which leaves his count to the handle that was noted.
 //! - Newborns are not noted: what an edge or a weak handle leads to is shared before it is led to, so what a newborn's header says holds
 //!   without a look at any table (`mutator::newborn`).
 //! - The verifier settles all tables first, with the world stopped.

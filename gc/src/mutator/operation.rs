@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     collector::grey,
-    heap::{
-        OutOfMemory,
-        header::{Before, Object},
-    },
+    heap::{OutOfMemory, header::Object},
     sync::{Mutation, per_thread, weakened},
 };
 use std::{
@@ -164,9 +161,8 @@ impl Operation {
     #[inline]
     pub(crate) fn count_up(&self, object: Object) {
         // SAFETY: by contract the object is alive.
-        let before = unsafe { object.roots() }.up();
-        if before.count == 0 {
-            self.became_root(object, before);
+        if unsafe { object.roots() }.up() {
+            self.add_entry(object);
         }
     }
 
@@ -181,16 +177,12 @@ impl Operation {
         }
     }
 
-    /// The object's count has gone from 0 to 1: give it an entry, and while marking shade it.
+    /// The object has been counted and had no entry: adds it, and while marking shades the object.
     #[cold]
-    pub(crate) fn became_root(&self, object: Object, before: Before) {
-        // SAFETY: by contract the object is alive. No handle counted it, so there was another way to it.
-        unsafe { object.roots() }.share();
-        if before.must_log() {
-            self.local().candidates.push(object);
-            if !weakened(Mutation::RootWithoutShade) {
-                self.shade(object);
-            }
+    fn add_entry(&self, object: Object) {
+        self.local().candidates.push(object);
+        if !weakened(Mutation::RootWithoutShade) {
+            self.shade(object);
         }
     }
 
@@ -266,22 +258,22 @@ pub(crate) fn off_short_paths(code: impl FnOnce()) {
     }
 }
 
-/// Ends a handle of the calling thread's to `object` by ending a note; false, with nothing done, if there is none.
+/// Ends a handle of the calling thread's to `object` by ending a note; false, with nothing done, if there is none. `None` if the thread is off the short paths.
 #[inline]
-pub(crate) fn end_deferred(object: Object) -> bool {
+pub(crate) fn end_deferred(object: Object) -> Option<bool> {
     // SAFETY: records are never freed.
     let record = unsafe { CURRENT.try_with(Cell::get).unwrap_or(null()).as_ref() };
-    record.is_some_and(|record| record.deferred.end(object))
+    record.map(|record| record.deferred.end(object))
 }
 
-/// Counts a clone of a handle to `object`, which has no count. The step from 0 to 1 and the entry are one operation: S1 would find an object without one.
+/// Makes good a clone of a handle to `object`, which nobody has yet: it has been counted where there was no entry. Until then the count is one too high, and
+/// whoever else gets a handle finds, as we did, that the entry is missing.
 #[cold]
 #[inline(never)]
-pub(crate) fn count_clone(object: Object) {
-    if weakened(Mutation::CloneLogsLater) {
-        // SAFETY: the handle that is being cloned keeps the object alive.
-        let before = unsafe { object.roots() }.up();
-        return Operation::enter().became_root(object, before);
+pub(crate) fn finish_clone(object: Object) {
+    let operation = Operation::enter();
+    // SAFETY: the handle that is being cloned keeps the object alive.
+    if unsafe { object.roots() }.cloned() {
+        operation.add_entry(object);
     }
-    Operation::enter().count_up(object);
 }

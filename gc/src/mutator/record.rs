@@ -210,7 +210,7 @@ impl Local {
         }
     }
 
-    /// Does what is due for a note; what that takes from 0 to 1 gets its entry. Nothing need be shared, as it was when it was noted; nor
+    /// Does what is due for a note; what has no entry gets one. Nothing need be shared, as it was when it was noted; nor
     /// shaded: it was when it was noted, or this is not marking or comes before the scan.
     #[cold]
     #[inline(never)]
@@ -218,8 +218,8 @@ impl Local {
         match due {
             Due::Up(object) => {
                 // SAFETY: the object of a note is allocated (`mutator::deferred`).
-                let before = unsafe { object.roots() }.up();
-                if before.must_log() && !weakened(Mutation::NoteCountedWithoutEntry) {
+                let logs = unsafe { object.roots() }.up();
+                if logs && !weakened(Mutation::NoteCountedWithoutEntry) {
                     self.candidates.push(object);
                 }
             }

@@ -52,8 +52,10 @@ mutations! {
     // Deferred counts.
     /// A count is deferred while the collector is marking, and the object not shaded.
     NoteWithoutShade,
-    /// A clone takes a count from 0 to 1 before the operation that makes the entry.
-    CloneLogsLater,
+    /// Who counts up takes a count above 0 for a sign that there is an entry.
+    EntryOnlyFromZero,
+    /// A clone that found no entry adds one without looking whether somebody else has.
+    CloneLogsBlindly,
     /// Notes are not counted when the record is brought up to date.
     NotesStay,
     /// A note is counted from 0 to 1 and leaves no entry.
@@ -69,17 +71,15 @@ mutations! {
     // The root word.
     /// Counting up from below zero acquires nothing.
     NegativeIsRelaxed,
-    /// Counting up looks at `in_log` before it counts.
+    /// Counting up looks for an entry before it counts.
     UpLooksFirst,
     /// Counting down does not release.
     DownIsRelaxed,
     /// Filtering does not acquire what the last handle released.
     FilterIsRelaxed,
-    /// Filtering takes a word that changed under it for one that another entry speaks for.
+    /// Filtering drops the entry though the word changed under it.
     FilterWithoutRetry,
-    /// Filtering sets the bit without looking whether it is set.
-    FilterWithoutCompare,
-    /// The scan clears the bit after looking at the count, instead of in one step.
+    /// The scan says that there is no entry after looking at the count, instead of in one step.
     ScanClearsBlindly,
     /// What gets a way to it that nothing counts goes on as unshared.
     ShareForgotten,
@@ -153,8 +153,6 @@ mutations! {
     PinnedChangeForgetsOld,
     /// A pinned change of a claimed cell does not shade what comes in.
     PinnedStoreForgetsNew,
-    /// What a marker counts back is logged only if its count was 0.
-    CountBackLogsFromZero,
     // Collections.
     /// The marker takes a collection that is written to in an operation for one that is counted.
     MarkerSkipsOperation,

@@ -62,7 +62,7 @@ unsafe fn object_of<T>(payload: *const T) -> (Object, &'static Span) {
     (object, unsafe { Span::of(object) })
 }
 
-/// Changes an object's word of root count and flag as `change` says: the flag is the lowest bit.
+/// Changes an object's word of root count and flags as `change` says.
 ///
 /// # Safety
 /// `payload` is that of an object.
@@ -179,6 +179,16 @@ pub unsafe fn stale_entry<T>(payload: *const T) {
     let (_, span) = unsafe { object_of(payload) };
     let free = NonNull::new(span.first_slot().wrapping_add(free_slot(span)).cast::<Header>());
     Operation::enter().local_mut().candidates.push(Object::new(free.expect("a slot has an address")));
+}
+
+/// Adds a root entry for an object that has one.
+///
+/// # Safety
+/// `payload` is that of such an object.
+pub unsafe fn second_entry<T>(payload: *const T) {
+    // SAFETY: by contract.
+    let (object, _) = unsafe { object_of(payload) };
+    Operation::enter().local_mut().candidates.push(object);
 }
 
 /// Says that there is one object more than there is.

@@ -75,8 +75,8 @@ impl Play<'_> {
             ..Lock::default()
         };
         let edge = Edge { target: edge, counted: false };
-        let object = Object { count: 1, unshared: true, plain, skipped, edge, lock, key, value, ..Object::default() };
-        self.born(slot, object);
+        let object = Object { plain, skipped, edge, lock, key, value, ..Object::default() };
+        self.born(slot, Object { count: 1, has_entry: true, unshared: true, ..object });
         let claimed_content = content.filter(|_| claims_lock);
         for id in [plain, edge.target, claimed_content, value].into_iter().flatten() {
             self.give(thread, id);
@@ -122,7 +122,7 @@ impl Play<'_> {
     }
 
     fn new_link(&mut self, thread: u8, slot: Id, target: Option<Id>) {
-        self.born(slot, Object { count: 1, target, ..Object::default() });
+        self.born(slot, Object { count: 1, has_entry: true, target, ..Object::default() });
         self.state.buffers[usize::from(thread)].add(slot);
         self.receive(thread, slot);
     }

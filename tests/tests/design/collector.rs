@@ -6,7 +6,7 @@ use super::{
     play::Play,
     rules::Rule,
     scenario::Nested,
-    state::{Bits, Color, Held, Id, MARKER, Marker, Mode, Object, Phase, Pin, THREADS},
+    state::{Bits, Color, Held, Id, MARKER, Marker, Mode, Phase, Pin, THREADS},
 };
 
 /// A step of the collector.
@@ -208,7 +208,7 @@ impl Play<'_> {
             Turn::Scan(id) => self.scan(id),
             Turn::ClearBit => {
                 if let Marker::ClearingBit(id) = std::mem::take(&mut self.state.marker) {
-                    self.object(id).in_log = false;
+                    self.object(id).has_entry = false;
                 }
             }
             Turn::R => {
@@ -287,12 +287,10 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        let Object { count, in_log, .. } = *self.object(id);
-        if count <= 0 && self.keeps(Rule::ScanDropsZero) {
-            if from_log {
-                self.clear_bit(id);
-            }
-        } else if from_log || !in_log {
+        self.object(id).unshared = false;
+        if self.object(id).count <= 0 && self.keeps(Rule::ScanDropsZero) {
+            self.drop_entry(id);
+        } else {
             self.keep(id);
         }
     }
@@ -303,17 +301,16 @@ impl Play<'_> {
             self.shade(id);
         }
         if self.keeps(Rule::ScanKeepsPositive) {
-            self.object(id).in_log = true;
             self.log(id);
         }
     }
 
-    /// An entry of the log that is dropped.
-    fn clear_bit(&mut self, id: Id) {
+    /// An entry that is dropped.
+    fn drop_entry(&mut self, id: Id) {
         if !self.keeps(Rule::ScanComparesAndSwaps) {
             self.state.marker = Marker::ClearingBit(id);
-        } else if self.keeps(Rule::ScanClearsTheBit) {
-            self.object(id).in_log = false;
+        } else if self.keeps(Rule::ScanSaysSo) {
+            self.object(id).has_entry = false;
         }
     }
 
@@ -322,16 +319,17 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        let Object { count, in_log, .. } = *self.object(id);
-        if count <= 0 || in_log || !self.keeps(Rule::FilterKeepsPositive) {
-            return;
-        }
+        let count = self.object(id).count;
+        self.object(id).unshared = false;
         if !self.keeps(Rule::FilterComparesAndSwaps) && usize::from(buffer) < THREADS {
             self.filter_without_swap(buffer, id, count);
             return;
         }
-        self.object(id).in_log = self.keeps(Rule::FilterSetsTheBit);
-        self.log(id);
+        if count > 0 && self.keeps(Rule::FilterKeepsPositive) {
+            self.log(id);
+        } else if self.keeps(Rule::FilterSaysSo) {
+            self.object(id).has_entry = false;
+        }
     }
 
     // Marking.
@@ -513,9 +511,7 @@ impl Play<'_> {
 
     /// Counts one handle back, and logs its target whatever the count was.
     fn up_and_log(&mut self, id: Id) {
-        let first = self.up(id);
-        let due = if self.keeps(Rule::CountBackLogs) { !self.object(id).in_log } else { first };
-        if due {
+        if self.up_by(id, Rule::CountBackLogs) {
             self.state.buffers[MARKER].add(id);
         }
     }

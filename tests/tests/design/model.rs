@@ -158,6 +158,8 @@ impl Model for Design {
             properties.push(Property::<Self>::always("R1, R3: roots are known", |_, state| {
                 properties::roots_are_known(state)
             }));
+            properties
+                .push(Property::<Self>::always("entries are known", |_, state| properties::entries_are_known(state)));
             properties.push(Property::<Self>::always("C1, C2: cells are in order", |model, state| {
                 properties::cells_are_in_order(model.scenario, state)
             }));

@@ -303,7 +303,7 @@ impl Play<'_> {
         let pc = std::mem::take(&mut self.thread(thread).pc);
         match pc {
             Pc::Idle => unreachable!("an idle thread is not inside anything"),
-            Pc::Cloning(id) => self.became_root(thread, id),
+            Pc::Cloning(id) => self.finish_clone(thread, id),
             Pc::Ending(id) => self.end_seen_note(thread, id),
             Pc::Counting { target, looks } => self.count_loaded(thread, target, looks),
             Pc::Storing { owner, new } => self.change_word(thread, owner, new),
@@ -319,9 +319,11 @@ impl Play<'_> {
             Pc::Rebuilding { owner, shaded, cycle } => self.rebuild(thread, owner, shaded, cycle),
             Pc::Filtering { entry, count } => {
                 let object = self.object(entry);
-                object.in_log = true;
+                object.has_entry = count > 0;
                 object.count = count;
-                self.log(entry);
+                if count > 0 {
+                    self.log(entry);
+                }
             }
         }
     }
@@ -400,11 +402,23 @@ impl Play<'_> {
     fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
         let Some(id) = target else { return };
         self.receive(thread, id);
-        if self.peek(id).count <= 0 && self.keeps(Rule::CloneIsOneOperation) {
-            self.bring_up_to_date(thread);
-            self.up_in_operation(thread, id);
-        } else if self.up(id) {
+        if !self.touch(id) {
+            return;
+        }
+        let owes = self.owes_entry(id, Rule::LogWhateverTheCount);
+        self.object(id).count += 1;
+        if owes {
             self.thread(thread).pc = Pc::Cloning(id);
+        }
+    }
+
+    /// The rest of a clone of what had no entry, which is an operation.
+    fn finish_clone(&mut self, thread: u8, id: Id) {
+        self.bring_up_to_date(thread);
+        let looks = self.keeps(Rule::CloneLooksAgain);
+        if self.keeps(Rule::CloneLogs) && !(looks && self.object(id).has_entry) {
+            self.object(id).has_entry = true;
+            self.add_entry(thread, id);
         }
     }
 

@@ -64,14 +64,27 @@ impl Play<'_> {
         }
     }
 
-    /// Adds a counted handle. Whether the caller owes the object an entry.
+    /// Adds a counted handle in an operation. Whether the caller owes the object an entry; then the object says that there is one.
     pub(crate) fn up(&mut self, id: Id) -> bool {
+        self.up_by(id, Rule::LogWhateverTheCount)
+    }
+
+    /// The same; `rule` is that which says that the count does not matter.
+    pub(crate) fn up_by(&mut self, id: Id, rule: Rule) -> bool {
         if !self.touch(id) {
             return false;
         }
+        let owes = self.owes_entry(id, rule);
         let object = self.object(id);
         object.count += 1;
-        object.count == 1 && !object.in_log
+        object.has_entry |= owes;
+        owes
+    }
+
+    /// Whether who counts `id` up owes an entry.
+    pub(crate) fn owes_entry(&self, id: Id, rule: Rule) -> bool {
+        let object = self.peek(id);
+        !object.has_entry && (object.count <= 0 || self.keeps(rule))
     }
 
     /// Takes a counted handle away.
@@ -162,8 +175,8 @@ impl Play<'_> {
         }
     }
 
-    /// The rest of a count that went from 0 to 1: an entry in `thread`'s buffer, and while marking a mark.
-    pub(crate) fn became_root(&mut self, thread: u8, id: Id) {
+    /// The entry of an object that has been counted, in `thread`'s buffer, and while marking a mark.
+    pub(crate) fn add_entry(&mut self, thread: u8, id: Id) {
         self.state.buffers[usize::from(thread)].add(id);
         if self.keeps(Rule::ShadeOnZeroToOne) {
             self.barrier(id);
@@ -180,8 +193,8 @@ impl Play<'_> {
 
     /// Counts one more handle inside an operation.
     pub(crate) fn up_in_operation(&mut self, thread: u8, id: Id) {
-        if self.up(id) && self.keeps(Rule::LogOnZeroToOne) {
-            self.became_root(thread, id);
+        if self.up(id) && self.keeps(Rule::LogWhatIsCounted) {
+            self.add_entry(thread, id);
         }
     }
 
@@ -229,14 +242,15 @@ impl Play<'_> {
         }
         buffer.remove(id);
         object.count = 0;
+        object.has_entry = false;
         object.unshared = false;
         true
     }
 
-    /// Whether the header of `id` says that its one handle is the only way to it, and the log has no entry for it.
+    /// Whether the header of `id` says that its one handle is the only way to it, and its entry that of its birth.
     pub(crate) fn is_newborn(&self, id: Id) -> bool {
         let object = &self.state.objects[usize::from(id)];
-        object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log
+        object.life == Life::Alive && object.unshared && object.count == 1
     }
 
     /// Something that is no pointer to `id` any more was a claimed one.
@@ -303,7 +317,7 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         let object = &mut state.objects[usize::from(id)];
         object.count = count as i8;
         if count > 0 && !shape.outside {
-            object.in_log = true;
+            object.has_entry = true;
             state.log.add(id);
         }
     }

@@ -167,13 +167,23 @@ fn is_w(scenario: &Scenario, id: Id) -> bool {
     scenario.weak_slots.has(id)
 }
 
-/// R1 and R3: a root has an entry or somebody is about to log it; from R to S2 it is marked or somebody is.
+/// An object says whether it has an entry, and has no more than one.
+pub(crate) fn entries_are_known(state: &State) -> bool {
+    let lists = state.entry_lists();
+    (0..OBJECTS as Id).all(|id| {
+        let object = &state.objects[usize::from(id)];
+        let entries = lists.iter().filter(|list| list.has(id)).count();
+        object.life != Life::Alive || entries == usize::from(object.has_entry)
+    })
+}
+
+/// R1 and R3: a root has an entry, and from R to S2 it is marked; but for what is a root only to somebody who is cloning a handle to it.
 pub(crate) fn roots_are_known(state: &State) -> bool {
     let entries = state.entries();
     (0..OBJECTS as Id).all(|id| {
         let object = &state.objects[usize::from(id)];
-        let cloning = state.threads.iter().any(|thread| thread.pc == Pc::Cloning(id));
-        let root = object.life == Life::Alive && object.count > 0 && !cloning;
+        let cloning = state.threads.iter().filter(|thread| thread.pc == Pc::Cloning(id)).count();
+        let root = object.life == Life::Alive && object.count > cloning as i8;
         let marked = object.color != super::state::Color::White;
         !root || entries.has(id) && (state.phase != Phase::Marking || marked)
     })

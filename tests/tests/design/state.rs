@@ -110,7 +110,8 @@ pub(crate) struct Object {
     pub(crate) swept: bool,
     /// Below zero where a handle that another thread has noted has ended.
     pub(crate) count: i8,
-    pub(crate) in_log: bool,
+    /// What the header says: some list has an entry for it.
+    pub(crate) has_entry: bool,
     /// Counted handles are the only way to the object, and always have been.
     pub(crate) unshared: bool,
     /// A traced handle in a plain field.
@@ -138,7 +139,7 @@ pub(crate) struct Object {
 pub(crate) enum Pc {
     #[default]
     Idle,
-    /// Inside a `Gc::clone` of two steps: it brought the count from 0 to 1 and has not logged yet.
+    /// Inside a `Gc::clone` of two steps: it has counted what had no entry and has not logged it yet.
     Cloning(Id),
     /// Has loaded a pointer and is about to count it. `looks`: is to look at the mark first.
     Counting { target: Id, looks: bool },
@@ -265,10 +266,15 @@ impl State {
         Bits(self.taken_log.0 | self.taken_candidates.0)
     }
 
+    /// The lists of entries.
+    pub(crate) fn entry_lists(&self) -> [Bits; THREADS + 4] {
+        let [first, second, third] = self.buffers;
+        [first, second, third, self.log, self.taken_log, self.taken_candidates]
+    }
+
     /// All objects with an entry in some list.
     pub(crate) fn entries(&self) -> Bits {
-        let buffers = self.buffers.iter().fold(0, |all, buffer| all | buffer.0);
-        Bits(buffers | self.log.0 | self.taken().0)
+        Bits(self.entry_lists().iter().fold(0, |all, list| all | list.0))
     }
 }
 
@@ -277,7 +283,7 @@ impl State {
 pub(crate) struct State {
     pub(crate) objects: [Object; OBJECTS],
     pub(crate) threads: [Thread; THREADS],
-    /// Candidate buffers, as sets: of equal entries in one buffer all but one are as good as dropped.
+    /// Candidate buffers.
     pub(crate) buffers: [Bits; THREADS + 1],
     pub(crate) log: Bits,
     /// Entries of the log that S1 took and the scan has not processed.
@@ -341,7 +347,7 @@ impl Object {
             .put(self.color as u8, 2)
             .bit(self.swept)
             .put(number(self.count), 4)
-            .bit(self.in_log);
+            .bit(self.has_entry);
         word.id(self.key).id(self.value).bit(self.unshared).bit(self.due).bit(self.handed_over);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);
         let lock = &self.lock;

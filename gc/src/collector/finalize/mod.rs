@@ -91,9 +91,7 @@ impl Handover {
         let Some(done) = info.due.filter(|_| !roots.awaits_drop()) else { return };
         // SAFETY: it is white after S2: the collector alone reads it.
         unsafe { object.set_code(encode(done)) };
-        // Its entry is none of its birth.
-        roots.share();
-        if roots.up().must_log() && !weakened(Mutation::QueueWithoutEntry) {
+        if roots.up() && !weakened(Mutation::QueueWithoutEntry) {
             self.candidates.push(object);
         }
         let batch = if info.owner.is_some() { &mut self.for_owners } else { &mut self.for_thread };

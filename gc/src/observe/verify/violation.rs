@@ -70,8 +70,8 @@ pub enum ViolationKind {
     HeaderCount,
     /// Objects wait to be dropped where none may, or not as many as the span says.
     AwaitingDrop,
-    /// An object's flag *in the root log* and the entries in the root log do not agree.
-    LogFlag,
+    /// An object's flag *has no root entry* and its entries do not agree, or it has more than one.
+    EntryFlag,
     /// A root entry leads to something that is no live object.
     StaleEntry,
     /// An object has a root count but no root entry.
@@ -148,7 +148,8 @@ impl Findings {
 /// Whether what is wrong leaves the header's type believable.
 fn names_type(kind: ViolationKind) -> bool {
     use ViolationKind::{
-        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, HeaderCount, LogFlag, RootWithoutEntry, UnsharedTarget,
+        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, EntryFlag, HeaderCount, RootWithoutEntry,
+        UnsharedTarget,
     };
     matches!(
         kind,
@@ -156,8 +157,8 @@ fn names_type(kind: ViolationKind) -> bool {
             | ClaimedInCounted
             | CountTooLow
             | DanglingEdge
+            | EntryFlag
             | HeaderCount
-            | LogFlag
             | RootWithoutEntry
             | UnsharedTarget
     )
@@ -181,7 +182,7 @@ impl Finding {
             Kind::HeaderType => "the type does not belong into this span".into(),
             Kind::HeaderCount => "the root count is below 0".into(),
             Kind::AwaitingDrop => format!("{b} objects wait to be dropped where there should be {a}"),
-            Kind::LogFlag => format!("the flag is {}, and there are {b} entries in the root log", a != 0),
+            Kind::EntryFlag => format!("says that it has {a} root entries, and has {b}"),
             Kind::StaleEntry => "a root entry for what is no live object".into(),
             Kind::RootWithoutEntry => "handles outside the heap, but no root entry".into(),
             Kind::CountTooLow => format!("root count {a}, but {b} counted handles in the heap"),
