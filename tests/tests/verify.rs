@@ -123,10 +123,11 @@ unsafe fn damage_link(scene: &Scene, damage: LinkDamage) {
     forget(weak);
 }
 
+const IN_LOG: u32 = 1;
+const UNSHARED: u32 = 2;
+const ONE: u32 = 4;
 const NO_ENTRY: u32 = 1 << 31;
-const UNSHARED: u32 = 1;
-const ONE: u32 = 2;
-const AWAITS_DROP: u32 = NO_ENTRY | 1 << 29;
+const AWAITS_DROP: u32 = NO_ENTRY | 1 << 28;
 
 damages! {
     // Bitmaps.
@@ -136,12 +137,13 @@ damages! {
     // Headers.
     wrong_type: [HeaderType], |it: &Scene| corrupt::header_type(it.node, it.dropping);
     count_below_zero: [HeaderCount], |it: &Scene| corrupt::root_word(it.node, |word| word.wrapping_sub(2 * ONE));
-    flag_without_entry: [EntryFlag], |it: &Scene| corrupt::root_word(it.node, |word| word ^ NO_ENTRY);
-    entry_without_flag: [EntryFlag], |it: &Scene| {
+    flag_without_entry: [LogFlag], |it: &Scene| corrupt::root_word(it.node, |word| word ^ IN_LOG);
+    entry_without_flag: [LogFlag], |it: &Scene| {
         // The owner was a root in two cycles: the root log has it.
-        corrupt::root_word(Gc::as_ptr(&it.owner), |word| word ^ NO_ENTRY);
+        corrupt::root_word(Gc::as_ptr(&it.owner), |word| word ^ IN_LOG);
     };
-    second_entry: [EntryFlag], |it: &Scene| corrupt::second_entry(Gc::as_ptr(&it.owner));
+    missing_entry: [EntryFlag], |it: &Scene| corrupt::root_word(it.node, |word| word ^ NO_ENTRY);
+    entry_in_vain: [EntryFlag], |it: &Scene| corrupt::root_word(Gc::as_ptr(&it.owner), |word| word | NO_ENTRY);
     count_without_entry: [RootWithoutEntry], |it: &Scene| corrupt::root_word(it.node, |word| word + ONE);
     unshared_behind_an_edge: [UnsharedTarget, EntryFlag], |it: &Scene| {
         corrupt::root_word(it.node, |word| (word ^ NO_ENTRY) + ONE + UNSHARED);

@@ -13,6 +13,10 @@
 //! a marker that gives a cell's content up, which readers may be inside of, sets the flag back to *counted* and counts the edge that it sees. A plain
 //! store after a look would put an uncounted edge in the place of a counted one, and nobody would count that one down.
 //!
+//! The object of a counted edge may still be unshared (`heap::header`): the edge is one of its counted handles. Who reads that edge has a way to the object that nothing counts, and who takes it
+//! out may do so beside one who reads it. So both say first that it is shared ([`target`](EdgeWord::target), [`Reading::shared`]). Who has the cell to himself
+//! need not: a value that moves into a new object is claimed like a handle on the stack.
+//!
 //! Order of counting, so that a count is never below the number of counted handles: what becomes counted is counted *before* the word
 //! says so, and what becomes claimed is counted down *after*.
 
@@ -48,11 +52,24 @@ impl Reading {
         NonNull::new(self.0.map_addr(|a| a & !COUNTED)).map(Object::new)
     }
 
+    /// The object, in an operation or under a pin, by one who may not be alone with the cell.
+    #[inline]
+    pub(crate) fn shared(self) -> Option<Object> {
+        if self.is_counted() { self.object_of_counted() } else { NonNull::new(self.0).map(Object::new) }
+    }
+
     /// Out of line, or the compiler would mask in both cases instead of branching.
     #[cold]
     #[inline(never)]
     fn object_of_counted(self) -> Option<Object> {
-        self.object()
+        let object = self.object();
+        if let Some(object) = object
+            && !weakened(Mutation::CountedEdgeStaysUnshared)
+        {
+            // SAFETY: the cell owned a count of it when it was read. Who has taken it out since has shared it, so that it is not freed before another S2.
+            unsafe { object.roots() }.share();
+        }
+        object
     }
 }
 
@@ -68,15 +85,11 @@ impl EdgeWord {
         Reading(self.0.load(Ordering::Acquire))
     }
 
-    /// [`read`](Self::read), for a chase from edge to edge: the flag is tested, not masked off, so that the address of the next
+    /// The [shared](Reading::shared) object, for a chase from edge to edge: the flag is tested, not masked off, so that the address of the next
     /// load waits for nothing but this one.
     #[inline]
     pub(crate) fn target(&self) -> Option<Object> {
-        let word = self.0.load(Ordering::Acquire);
-        if word.addr() & COUNTED != 0 {
-            return Reading(word).object_of_counted();
-        }
-        NonNull::new(word).map(Object::new)
+        self.read().shared()
     }
 
     /// In an operation, whose phase is marking or not: whether the cell is claimed and stays so as long as the operation lasts.

@@ -36,7 +36,7 @@ pub(crate) mod sealed {
         /// The object, whose count passes to the caller. May allocate.
         fn into_object(self) -> Option<Object>;
 
-        /// As `into_object`, but that what is unshared stays so. The caller shares or claims it before there is a way to it that nothing counts.
+        /// As `into_object`, but that what is unshared stays so. The caller shares or claims it before there is a way to it that nothing counts, or makes it the edge of a counted cell.
         #[inline]
         fn into_counted(self) -> Option<Object>
         where
@@ -225,7 +225,7 @@ impl<P: Edge> GcCell<P> {
     /// A cell with this edge.
     #[inline]
     pub fn new(edge: P) -> Self {
-        GcCell { word: EdgeWord::new(edge.into_object()), edge: PhantomData }
+        GcCell { word: EdgeWord::new(edge.into_counted()), edge: PhantomData }
     }
 
     /// The edge, as a handle of its own.
@@ -241,7 +241,7 @@ impl<P: Edge> GcCell<P> {
     /// [`get`](Self::get) in this operation, what has been read `early` if anything has.
     #[inline]
     fn get_in(&self, operation: &Operation, early: Option<Reading>) -> P {
-        let object = early.unwrap_or_else(|| self.word.read()).object();
+        let object = early.map_or_else(|| self.word.target(), Reading::shared);
         if let Some(object) = object {
             // The object stays until the operation ends: it was reachable when we read the word, and nothing is freed
             // before another S2.
@@ -353,7 +353,7 @@ impl<P: Edge> GcCell<P> {
         let mut seen = self.word.read();
         loop {
             match self.word.exchange(seen, new) {
-                Ok(()) => return (seen.object(), seen.is_counted()),
+                Ok(()) => return (seen.shared(), seen.is_counted()),
                 Err(now) => seen = now,
             }
         }

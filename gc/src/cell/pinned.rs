@@ -114,7 +114,7 @@ impl<P: Edge> GcCell<P> {
         let mut seen = self.word.read();
         let result = loop {
             if seen.object() != current {
-                break Err(seen.object());
+                break Err(seen.shared());
             }
             match self.exchange_pinned(seen, new, &operation) {
                 Ok(()) => break Ok(current),
@@ -218,7 +218,7 @@ impl<P: Edge> GcCell<P> {
     fn exchange_counted(&self, seen: Reading, new: Option<Object>, operation: &Operation) -> Result<(), Reading> {
         new.into_iter().for_each(|object| operation.count_up(object));
         let result = self.word.exchange(seen, new);
-        let no_longer = if result.is_ok() { seen.object() } else { new };
+        let no_longer = if result.is_ok() { seen.shared() } else { new };
         // SAFETY: of type `P`, as is all that this cell held or was to hold; one count of it was the cell's, and is no longer.
         drop(unsafe { P::from_object(no_longer) });
         result

@@ -1,6 +1,7 @@
 //! The root scan: turns root entries into grey objects.
 //!
-//! It runs after S1, concurrently with everything else, and takes both lists whole (`mutator::root_lists`). What is a root keeps its entry, in the log, and is shaded; the rest goes. What threads add
+//! It runs after S1, concurrently with everything else, and takes both lists whole (`mutator::root_lists`), the log first: a candidate that is logged already
+//! has an entry that was scanned before it. What is a root keeps (or gets) its log entry and is shaded, the rest goes. What threads add
 //! meanwhile is younger than S1 and was shaded when it was logged. While the OS refuses memory for lists, the scan marks in
 //! between, so that many roots need no more of it than few.
 
@@ -17,10 +18,16 @@ use std::ptr::NonNull;
 
 /// Scans all entries there are, shading roots with `marker`. Returns how many roots there are.
 pub(super) fn scan(marker: &mut Marker) -> usize {
+    let (log, candidates) = (ROOTS.take_log(), ROOTS.take_candidates());
     let mut kept = Kept { block: None, count: 0 };
-    for entries in [ROOTS.take_log(), ROOTS.take_candidates()] {
-        scan_blocks(entries, marker, &mut kept);
-    }
+    scan_blocks(log, marker, &mut kept, |object| {
+        // SAFETY: no entry outlives its object (R2).
+        unsafe { object.roots() }.keep_logged()
+    });
+    scan_blocks(candidates, marker, &mut kept, |object| {
+        // SAFETY: as above.
+        unsafe { object.roots() }.filter()
+    });
     if let Some(block) = kept.block {
         ROOTS.log_block(block);
     }
@@ -48,7 +55,7 @@ impl Kept {
 /// How many entries ahead of the one being looked at headers are fetched into the cache.
 const AHEAD: usize = 8;
 
-fn scan_blocks(mut blocks: BlockList, marker: &mut Marker, kept: &mut Kept) {
+fn scan_blocks(mut blocks: BlockList, marker: &mut Marker, kept: &mut Kept, mut is_kept: impl FnMut(Object) -> bool) {
     while let Some(block) = blocks.pop_front() {
         // SAFETY: the list was ours alone, and so is the block.
         let entries = unsafe { block.as_ref() }.as_slice();
@@ -56,8 +63,7 @@ fn scan_blocks(mut blocks: BlockList, marker: &mut Marker, kept: &mut Kept) {
             if let Some(next) = entries.get(index + AHEAD) {
                 prefetch(next.as_ptr());
             }
-            // SAFETY: no entry outlives its object (R2).
-            if unsafe { object.roots() }.keeps_entry() {
+            if is_kept(object) {
                 marker.shade_root(object);
                 kept.push(object);
             }

@@ -1,7 +1,7 @@
 //! The eight bytes before every payload.
 //!
 //! ```text
-//! roots: u32   no_entry << 31 | (root count + 3 * 2^28) << 1 | unshared
+//! roots: u32   no_entry << 31 | (root count + 2^28) << 2 | unshared << 1 | in_log
 //! code:  u32   which type the payload has (see `trace::type_info`)
 //! ```
 //!
@@ -10,15 +10,20 @@
 //! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted, and
 //! where one that is being cloned has been counted already.
 //!
-//! `no_entry` says that no root entry speaks for the object, neither a candidate of some thread's nor one of the root log. Otherwise there is one, and one only. Whoever counts
-//! up and finds it set owes the entry, *whatever the count was*: one who clones counts first and makes the entry in an operation after
-//! that, so a count above 0 does not say that there is one. Who drops an entry sets the flag in the step that finds a count of 0 or less. So a handle that
+//! `no_entry` says that no root entry need speak for the object. Otherwise there is one, among the candidates of some thread or in the root log. Whoever counts
+//! up and finds it set owes an entry, *whatever the count was*: one who clones counts first and makes the entry in an operation after
+//! that, so a count above 0 does not say that there is one. It is set only in a step that finds or leaves a count of 0 or less: when the last entry is dropped, or before, when
+//! a handle becomes claimed; then what entries there are speak for nothing until the flag is cleared. So a handle that
 //! its owner can use is noted or has an entry to speak for it. The flag is the sign, and the count does not go below the bits it has, so that a clone learns from the sign of the
 //! sum that there is an entry and the count is in its bounds: all that it asks.
 //!
+//! `in_log` says that the root log has an entry for the object, be it that the root scan is looking at it. So it has only one there, however many candidates there are. It is never set together
+//! with `no_entry`.
+//!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
-//! handle has ever led there; and that its entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
-//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). While it is set, the owner of the only handle is
+//! handle has ever led there; and that its one entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
+//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; whoever reads it shares
+//! the object first (`cell::edge_word`). While it is set, the owner of the only handle is
 //! alone with the object, but for whoever looks at root entries. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).
 //!
@@ -27,17 +32,19 @@
 use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
 use std::ptr::NonNull;
 
-const UNSHARED: u32 = 1;
-const ONE: u32 = 2;
+const IN_LOG: u32 = 1;
+const UNSHARED: u32 = 2;
+const ONE: u32 = 4;
 const NO_ENTRY: u32 = 1 << 31;
 /// So many handles end the process: with one more the bits of the count have run over, into the sign. Whoever does not end it yet finds a count far above 0.
 const LIMIT: i32 = 1 << 28;
+const FAR: i32 = LIMIT / 2;
 /// A count of 0, and an entry.
 const ZERO: u32 = NO_ENTRY - LIMIT as u32 * ONE;
 /// The word of an object that is as it was when it was born.
 const NEWBORN: u32 = (ZERO + ONE) | UNSHARED;
-/// Words whose count is out of bounds, in whose middle this is, are had by nobody.
-const AWAITS_DROP: u32 = NO_ENTRY | 1 << 29;
+/// Words whose count is that far out of bounds are had by nobody.
+const AWAITS_DROP: u32 = NO_ENTRY | 1 << 28;
 
 /// The smallest slot: a header and nothing else.
 pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
@@ -49,7 +56,7 @@ pub(crate) struct Header {
     pub(crate) code: u32,
 }
 
-/// Root count, `unshared` and `no_entry` in one atomic word.
+/// Root count and flags in one atomic word.
 pub(crate) struct RootWord(AtomicU32);
 
 /// What a word was before a step.
@@ -57,12 +64,13 @@ pub(crate) struct RootWord(AtomicU32);
 pub(crate) struct Before {
     pub(crate) count: i32,
     pub(crate) has_entry: bool,
+    pub(crate) in_log: bool,
 }
 
 impl Before {
     #[inline]
     fn new(word: u32) -> Self {
-        Before { count: count_in(word), has_entry: word & NO_ENTRY == 0 }
+        Before { count: count_in(word), has_entry: word & NO_ENTRY == 0, in_log: word & IN_LOG != 0 }
     }
 
     /// This step may have taken the last handle away.
@@ -146,18 +154,20 @@ impl RootWord {
         Before::new(before)
     }
 
-    /// As [`down`](Self::down), for a handle that becomes claimed: from now on there is a way to the object that nothing counts.
+    /// As [`down`](Self::down), for a handle that becomes claimed: from now on there is a way to the object that nothing counts. If it was the last that is counted
+    /// the entry of its birth speaks for nothing any more: so whoever finds it need not write here.
     #[inline]
     pub(crate) fn claimed(&self) {
         let mut seen = self.0.load(Ordering::Relaxed);
         debug_assert!(seen != AWAITS_DROP, "a handle to a dead object");
-        while seen & UNSHARED != 0 && !weakened(Mutation::ClaimedStaysUnshared) {
-            match self.0.compare_exchange_weak(seen, (seen - ONE) & !UNSHARED, Ordering::Release, Ordering::Relaxed) {
+        loop {
+            let stays = weakened(Mutation::ClaimedStaysUnshared) && seen & UNSHARED != 0;
+            let now = if stays { seen - ONE } else { claimed(seen) };
+            match self.0.compare_exchange_weak(seen, now, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
         }
-        self.down();
     }
 
     /// There will be a way to the object that nothing counts.
@@ -212,28 +222,47 @@ impl RootWord {
         !(0..LIMIT).contains(&count_in(seen)) && seen != AWAITS_DROP
     }
 
-    /// Who looks at the object's entry asks whether it is a root: if so the entry goes to the root log, or stays there; if not it must be dropped. Acquires what
-    /// the last handle released.
-    pub(crate) fn keeps_entry(&self) -> bool {
+    #[inline]
+    pub(crate) fn in_log(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & IN_LOG != 0
+    }
+
+    /// Takes `in_log` for a candidate, and says whether it did: then the caller moves the entry to the root log. Otherwise the entry is dropped: the object is no root, or the log has
+    /// an entry, or one who clones is about to make one. Acquires what the last handle released.
+    pub(crate) fn filter(&self) -> bool {
         let acquire = unless(Mutation::FilterIsRelaxed, Ordering::Acquire);
         let mut seen = self.0.load(acquire);
         loop {
-            debug_assert!(seen & NO_ENTRY == 0, "an entry that the object knows nothing of");
-            let kept = count_in(seen) > 0;
-            let now = seen & !UNSHARED | if kept { 0 } else { NO_ENTRY };
-            if now == seen {
+            let root = count_in(seen) > 0;
+            if weakened(Mutation::FilterWithoutCompare) && root {
+                self.0.fetch_or(IN_LOG, Ordering::Relaxed);
                 return true;
             }
-            if weakened(Mutation::ScanClearsBlindly) {
-                self.0.fetch_or(now & NO_ENTRY, Ordering::AcqRel);
-                return kept;
+            if seen & (IN_LOG | NO_ENTRY) != 0 {
+                return false;
             }
+            let now = seen & !UNSHARED | if root { IN_LOG } else { NO_ENTRY };
             match self.0.compare_exchange_weak(seen, now, acquire, acquire) {
-                Ok(_) => return kept,
-                Err(_) if weakened(Mutation::FilterWithoutRetry) => return kept,
+                Ok(_) => return root,
+                Err(_) if weakened(Mutation::FilterWithoutRetry) => return false,
                 Err(now) => seen = now,
             }
         }
+    }
+
+    /// The root scan's look at a logged entry: true if the object is a root and keeps its entry; otherwise the bit is
+    /// cleared and the entry must go. Only this clears the bit, and only while the count is 0 or less.
+    pub(crate) fn keep_logged(&self) -> bool {
+        debug_assert!(self.in_log());
+        let seen = self.0.load(Ordering::Relaxed);
+        if count_in(seen) > 0 {
+            return true;
+        }
+        if weakened(Mutation::ScanClearsBlindly) {
+            self.0.fetch_xor(IN_LOG | NO_ENTRY, Ordering::AcqRel);
+            return false;
+        }
+        self.0.compare_exchange(seen, seen ^ (IN_LOG | NO_ENTRY), Ordering::AcqRel, Ordering::Relaxed).is_err()
     }
 
     /// Marks a dead object as waiting for the dropper. Its sweeper alone calls this.
@@ -253,11 +282,20 @@ fn owes_entry(word: u32) -> bool {
     word & NO_ENTRY != 0 && (count_in(word) <= 0 || !weakened(Mutation::EntryOnlyFromZero))
 }
 
-/// The root count in a word, from minus [`LIMIT`] up.
+/// The word after a counted handle has become claimed.
+#[inline]
+fn claimed(word: u32) -> u32 {
+    let now = (word - ONE) & !UNSHARED;
+    // The count is 0 or less, unless the flag is set already.
+    let ends = (now as i32) < (ZERO + ONE) as i32 && now & IN_LOG == 0;
+    now | if ends { NO_ENTRY } else { 0 }
+}
+
+/// The root count in a word, as far as [`FAR`] out of bounds.
 #[inline]
 fn count_in(word: u32) -> i32 {
-    const LOWEST: u32 = ZERO - LIMIT as u32 * ONE;
-    ((word.wrapping_sub(LOWEST) & !NO_ENTRY) >> ONE.trailing_zeros()) as i32 - LIMIT
+    const LOWEST: u32 = ZERO - FAR as u32 * ONE;
+    ((word.wrapping_sub(LOWEST) & !NO_ENTRY) / ONE) as i32 - FAR
 }
 
 #[cold]
@@ -355,14 +393,14 @@ mod tests {
     fn who_counts_first_owes_the_entry() {
         let word = RootWord::new();
         assert!(word.up() && !word.up() && word.up_by_clone());
-        assert!(word.keeps_entry() && word.keeps_entry());
+        assert!(word.filter() && !word.filter() && word.keep_logged());
         (0..3).for_each(|_| _ = word.down());
-        assert!(!word.up(), "it still has its entry");
+        assert!(!word.up(), "the log still has its entry");
         word.down();
-        assert!(!word.keeps_entry());
+        assert!(!word.keep_logged());
         assert!(!word.up_by_clone() && !word.up_by_clone());
         assert!(word.cloned() && !word.cloned() && word.up_by_clone());
-        assert_eq!(word.look(), Before { count: 3, has_entry: true });
+        assert_eq!(word.look(), Before { count: 3, has_entry: true, in_log: false });
     }
 
     #[test]
@@ -370,28 +408,34 @@ mod tests {
         let word = RootWord::newborn();
         word.down();
         word.down();
-        assert_eq!(word.look(), Before { count: -1, has_entry: true });
-        assert!(word.up_by_clone() && !word.keeps_entry() && !word.up_by_clone());
-        assert_eq!(word.look(), Before { count: 1, has_entry: false });
+        assert_eq!(word.look(), Before { count: -1, has_entry: true, in_log: false });
+        assert!(word.up_by_clone() && !word.filter() && !word.up_by_clone());
+        assert_eq!(word.look(), Before { count: 1, has_entry: false, in_log: false });
+        assert!(!word.filter(), "who has cloned makes the entry");
     }
 
     #[test]
     fn who_has_an_entry_in_the_log_is_no_newborn() {
         let word = RootWord::newborn();
-        assert!(word.is_newborn() && word.keeps_entry() && !word.is_newborn());
-        assert_eq!(word.look(), Before { count: 1, has_entry: true });
-        let word = RootWord::newborn();
-        word.end_newborn();
-        assert_eq!(word.look(), Before { count: 0, has_entry: false });
-        word.await_drop();
-        assert!(word.awaits_drop() && !word.is_absurd());
+        assert!(word.is_newborn() && word.filter() && !word.is_newborn());
+        assert_eq!(word.look(), Before { count: 1, has_entry: true, in_log: true });
+        word.claimed();
+        assert_eq!(word.look(), Before { count: 0, has_entry: true, in_log: true });
+        assert!(!word.keep_logged());
+        for end in [RootWord::end_newborn, RootWord::claimed] {
+            let word = RootWord::newborn();
+            end(&word);
+            assert_eq!(word.look(), Before { count: 0, has_entry: false, in_log: false });
+            word.await_drop();
+            assert!(word.awaits_drop() && !word.is_absurd());
+        }
     }
 
     #[test]
     fn counts_are_known_to_the_limit_and_beyond() {
-        for count in [1 - LIMIT, -1, 0, 1, LIMIT - 1, LIMIT, LIMIT + 7] {
-            for flags in [0, UNSHARED, NO_ENTRY, NO_ENTRY | UNSHARED] {
-                let word = (ZERO.wrapping_add_signed(count * ONE as i32) | UNSHARED) ^ UNSHARED ^ flags;
+        for count in [1 - FAR, -1, 0, 1, LIMIT - 1, LIMIT, LIMIT + FAR - 1] {
+            for flags in [0, IN_LOG, UNSHARED, NO_ENTRY, NO_ENTRY | UNSHARED] {
+                let word = ZERO.wrapping_add_signed(count.wrapping_mul(ONE as i32)) ^ flags;
                 assert_eq!(count_in(word), count);
                 let absurd = !(0..LIMIT).contains(&count);
                 assert_eq!(RootWord(AtomicU32::new(word)).is_absurd(), absurd);

@@ -11,7 +11,7 @@
 //! | obligation | models | mutations |
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
-//! | L2 logging what is counted vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `CloneLogsBlindly`, `EntryOnlyFromZero`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
+//! | L2 logging what is counted vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `CloneLogsBlindly`, `EntryOnlyFromZero`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `CountedEdgeStaysUnshared`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
 //! | L2, L9 deferred counts vs. S1 and other threads | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `NoteWithoutShade`, `SettleForgets`, `NoteForgetsDue`, `NoteEndIsRelaxed`, `ClaimEndsCountedNote`, `EntryOnlyFromZero` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `EntryOnlyFromZero` |

@@ -37,7 +37,7 @@ impl Lists {
         let taken = std::mem::take(&mut *self.candidates.lock().unwrap());
         for object in taken {
             // SAFETY: as above.
-            if unsafe { object.roots() }.keeps_entry() {
+            if unsafe { object.roots() }.filter() {
                 self.log.lock().unwrap().push(object);
             }
         }
@@ -48,7 +48,7 @@ impl Lists {
         let taken = std::mem::take(&mut *self.log.lock().unwrap());
         for object in taken {
             // SAFETY: as above.
-            if unsafe { object.roots() }.keeps_entry() {
+            if unsafe { object.roots() }.keep_logged() {
                 self.log.lock().unwrap().push(object);
             }
         }
@@ -133,7 +133,59 @@ fn filtering_beside_clones_and_drops() {
     }
 }
 
-/// An object has one entry, whoever else counts up, and whoever has a handle knows of it.
+/// An object is in the log at most once: its entry owns the bit.
+///
+/// Breaks if filtering sets the bit without compare-and-swap: two threads would both believe that they had set it.
+#[test]
+fn one_log_entry_per_object() {
+    verify_all_orders(3, &[Mutation::FilterWithoutCompare], || {
+        let target = object(2);
+        let first = Arc::new(Lists::default());
+        let second = Arc::new(Lists::default());
+        first.candidates.lock().unwrap().push(target);
+        second.candidates.lock().unwrap().push(target);
+        let other = thread::spawn({
+            let second = second.clone();
+            move || second.filter()
+        });
+        first.filter();
+        other.join().unwrap();
+        assert_eq!(first.entries() + second.entries(), 1);
+        free(target);
+    });
+}
+
+/// An entry that speaks for nothing any more, since its object's last handle was claimed, takes nothing from what is got later, which has an entry of its own.
+///
+/// Breaks if counting up looks for the entry first, and both are dropped meanwhile.
+#[test]
+fn filtering_what_was_claimed() {
+    verify_all_orders(3, &[Mutation::UpLooksFirst], || {
+        let target = object(1);
+        let lists = Arc::new(Lists::default());
+        lists.candidates.lock().unwrap().push(target);
+        // SAFETY: as above.
+        unsafe { target.roots() }.claimed();
+        lists.get_handle(target);
+        assert_eq!(lists.entries(), 2);
+        // SAFETY: as above.
+        unsafe { target.roots() }.down();
+        let mutator = thread::spawn({
+            let lists = lists.clone();
+            move || lists.get_handle(target)
+        });
+        lists.filter();
+        lists.scan();
+        mutator.join().unwrap();
+        lists.filter();
+        // SAFETY: as above.
+        assert!(unsafe { target.roots() }.in_log(), "a root without an entry");
+        assert_eq!(lists.entries(), 1);
+        free(target);
+    });
+}
+
+/// An object gets one entry, whoever else counts up, and whoever has a handle knows of it.
 ///
 /// Breaks if a clone that found none adds one without looking whether somebody else has; or if who counts up takes a count above 0 for a sign that there is
 /// one: it is of a clone that is not made good yet.
@@ -186,7 +238,7 @@ fn a_zero_orders_the_last_use() {
             }
         });
         // SAFETY: as above.
-        if !unsafe { target.roots() }.keeps_entry() {
+        if !unsafe { target.roots() }.filter() {
             // SAFETY: loom checks.
             payload.with(|payload| assert_eq!(unsafe { *payload }, 1));
         }

@@ -1,11 +1,11 @@
 //! Where a thread puts the root entries that it makes.
 //!
 //! The buffer holds *candidates*: most of them are new objects whose handle soon moves into another object, and their count is 0 again
-//! when the buffer is full. Filtering drops those where they lie, still hot in the cache. The few that are
+//! when the buffer is full. Filtering drops those where they lie, still hot in the cache, and mostly without an atomic write. The few that are
 //! roots move on to the root log, which all threads share.
 //!
-//! Both keep to R1 and R2 of the design: a root has an entry somewhere, and one only; an entry whose count is 0 or less may go, in the step that finds it so and has the
-//! header say that there is none (`heap::header`); and every entry from before S1 is handed over when the record is brought up to date.
+//! Both keep to R1 and R2 of the design: a root has an entry somewhere; an entry whose count is 0 or less may go, in the step that finds it so and has the
+//! header say that there is none (`heap::header`), or later; and every entry from before S1 is handed over when the record is brought up to date.
 //!
 //! The buffer is a block with one pointer to where the next entry goes and one to its end. The block itself learns
 //! how many entries it has when it is handed over.
@@ -162,7 +162,7 @@ impl Candidates {
             // SAFETY: entries up to `next` are initialised.
             let object = unsafe { *at };
             // SAFETY: an entry's object is not freed before the entry is handed over (R2).
-            if unsafe { object.roots() }.keeps_entry() {
+            if unsafe { object.roots() }.filter() {
                 self.survive(object);
             }
             at = at.wrapping_add(1);
@@ -179,11 +179,12 @@ impl Candidates {
         }
     }
 
-    /// Calls `f` with every entry, filtered or not.
-    pub(crate) fn for_each(&self, f: impl FnMut(Object)) {
+    /// Calls `f` with every entry, and whether it is one of the root log's.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
+        self.entries().iter().for_each(|object| f(*object, false));
         // SAFETY: the block is ours until it is handed over.
         let survivors = self.survivors.map_or(&[][..], |block| unsafe { block.as_ref() }.as_slice());
-        self.entries().iter().chain(survivors).copied().for_each(f);
+        survivors.iter().for_each(|object| f(*object, true));
     }
 
     /// Hands everything over.
@@ -253,7 +254,7 @@ mod tests {
         assert!(!candidates.has_room() && candidates.entries().len() == CAPACITY);
         assert!(candidates.take_back(object(CAPACITY - 2)) && candidates.has_room());
         let mut seen = 0;
-        candidates.for_each(|_| seen += 1);
+        candidates.for_each(|_, logged| seen += usize::from(!logged));
         assert_eq!(seen, CAPACITY - 1);
         forget(candidates);
     }

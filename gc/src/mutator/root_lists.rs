@@ -1,4 +1,4 @@
-//! The two lists of root entries that all threads share: the *root log*, and
+//! The two lists of root entries that all threads share: the *root log*, whose entries each own their object's `in_log` bit, and
 //! *candidates* that threads handed over unfiltered.
 //!
 //! Threads add whole blocks; the root scan takes both lists (`collector::roots`).
@@ -25,7 +25,7 @@ pub(crate) struct RootLists {
 }
 
 impl RootLists {
-    /// Adds entries of what was found to be a root.
+    /// Adds entries whose `in_log` bit is theirs.
     pub(crate) fn log_block(&self, block: NonNull<Block>) {
         HEAP.blocks.append(&mut lock(&self.log), block);
     }
@@ -35,10 +35,10 @@ impl RootLists {
         HEAP.blocks.append(&mut lock(&self.candidates), block);
     }
 
-    /// Calls `f` with every entry.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Object)) {
-        lock(&self.log).for_each(&mut f);
-        lock(&self.candidates).for_each(f);
+    /// Calls `f` with every entry, and whether it is one of the root log's.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
+        lock(&self.log).for_each(|object| f(object, true));
+        lock(&self.candidates).for_each(|object| f(object, false));
     }
 
     /// Takes the log as it is.

@@ -79,10 +79,14 @@ mutations! {
     FilterIsRelaxed,
     /// Filtering drops the entry though the word changed under it.
     FilterWithoutRetry,
+    /// Filtering sets the bit without looking whether it is set.
+    FilterWithoutCompare,
     /// The scan says that there is no entry after looking at the count, instead of in one step.
     ScanClearsBlindly,
     /// What gets a way to it that nothing counts goes on as unshared.
     ShareForgotten,
+    /// What is read or taken out of a counted `GcCell` goes on as unshared.
+    CountedEdgeStaysUnshared,
     /// The only handle to a newborn is ended without looking for the entry in the thread's own buffer.
     EndedWithoutEntry,
     /// What has been claimed goes on as unshared.

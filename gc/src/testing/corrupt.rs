@@ -181,16 +181,6 @@ pub unsafe fn stale_entry<T>(payload: *const T) {
     Operation::enter().local_mut().candidates.push(Object::new(free.expect("a slot has an address")));
 }
 
-/// Adds a root entry for an object that has one.
-///
-/// # Safety
-/// `payload` is that of such an object.
-pub unsafe fn second_entry<T>(payload: *const T) {
-    // SAFETY: by contract.
-    let (object, _) = unsafe { object_of(payload) };
-    Operation::enter().local_mut().candidates.push(object);
-}
-
 /// Says that there is one object more than there is.
 pub fn account() {
     HEAP.account.allocated(0, 1, false);

@@ -6,7 +6,7 @@ use super::{
     play::Play,
     rules::Rule,
     scenario::Nested,
-    state::{Bits, Color, Held, Id, MARKER, Marker, Mode, Phase, Pin, THREADS},
+    state::{Bits, Color, Held, Id, MARKER, Marker, Mode, Object, Phase, Pin, THREADS},
 };
 
 /// A step of the collector.
@@ -208,6 +208,7 @@ impl Play<'_> {
             Turn::Scan(id) => self.scan(id),
             Turn::ClearBit => {
                 if let Marker::ClearingBit(id) = std::mem::take(&mut self.state.marker) {
+                    self.object(id).in_log = false;
                     self.object(id).has_entry = false;
                 }
             }
@@ -287,10 +288,15 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        self.object(id).unshared = false;
-        if self.object(id).count <= 0 && self.keeps(Rule::ScanDropsZero) {
-            self.drop_entry(id);
-        } else {
+        let Object { count, in_log, .. } = *self.object(id);
+        if count <= 0 && self.keeps(Rule::ScanDropsZero) {
+            if from_log {
+                self.clear_bit(id);
+            } else if !in_log {
+                self.object(id).has_entry = false;
+            }
+        } else if from_log || !in_log && self.object(id).has_entry {
+            self.object(id).unshared = false;
             self.keep(id);
         }
     }
@@ -301,16 +307,19 @@ impl Play<'_> {
             self.shade(id);
         }
         if self.keeps(Rule::ScanKeepsPositive) {
+            self.object(id).in_log = true;
             self.log(id);
         }
     }
 
-    /// An entry that is dropped.
-    fn drop_entry(&mut self, id: Id) {
+    /// An entry of the log that is dropped.
+    fn clear_bit(&mut self, id: Id) {
         if !self.keeps(Rule::ScanComparesAndSwaps) {
             self.state.marker = Marker::ClearingBit(id);
-        } else if self.keeps(Rule::ScanSaysSo) {
-            self.object(id).has_entry = false;
+        } else {
+            let (clears, says) = (self.keeps(Rule::ScanClearsTheBit), self.keeps(Rule::ScanSaysSo));
+            self.object(id).in_log &= !clears;
+            self.object(id).has_entry &= !says;
         }
     }
 
@@ -319,17 +328,21 @@ impl Play<'_> {
         if !self.touch(id) {
             return;
         }
-        let count = self.object(id).count;
+        let Object { count, in_log, has_entry, .. } = *self.object(id);
+        if in_log || !has_entry || !self.keeps(Rule::FilterKeepsPositive) {
+            return;
+        }
         self.object(id).unshared = false;
+        if count <= 0 {
+            self.object(id).has_entry = !self.keeps(Rule::FilterSaysSo);
+            return;
+        }
         if !self.keeps(Rule::FilterComparesAndSwaps) && usize::from(buffer) < THREADS {
             self.filter_without_swap(buffer, id, count);
             return;
         }
-        if count > 0 && self.keeps(Rule::FilterKeepsPositive) {
-            self.log(id);
-        } else if self.keeps(Rule::FilterSaysSo) {
-            self.object(id).has_entry = false;
-        }
+        self.object(id).in_log = self.keeps(Rule::FilterSetsTheBit);
+        self.log(id);
     }
 
     // Marking.

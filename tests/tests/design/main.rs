@@ -11,11 +11,10 @@
 //! - Nothing reachable is ever swept: what a thread's handle, `Local` or guard, or a static, leads to is alive, nothing freed is touched, and no
 //!   weak handle to something reachable is lost.
 //! - Root counts are exact. What that means in the middle of things is said at [`properties::counted_handles`].
-//! - No entry of a buffer, the log or the list taken at S1 outlives its object, and no object has two.
-//!   What an object says of that is true.
+//! - No entry of a buffer, the log or the list taken at S1 outlives its object, and the log has one entry per object.
 //! - Who has a cell open for writing is alone in it.
 //! - With mutators quiet for two whole cycles everything unreachable is gone (one cycle more for each link through a skipped field).
-//! - With all rules kept also R1, R3, C1 and C2.
+//! - With all rules kept also R1, R3, C1 and C2, and what objects say of their entries is so.
 //!
 //! # What is there
 //!
@@ -32,11 +31,13 @@
 //!
 //! An operation is one step unless another thread or the marker could see it half done (a pinned store into a counted cell, an
 //! upgrade, winning a lock); S1 and S2 wait for operations. The marker claims one handle or one `GcCell` in one step, and so is filtering or scanning one
-//! entry; tracing an object is several. Lists are sets. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already; but places of notes may know slots from before. Content of a lock-type
+//! entry; tracing an object is several. Lists are sets: duplicates in one buffer are filtered one by one in the code, and
+//! the last one that is left decides. Handing over all objects whose finalizers are due is one step, and the finalizer thread is one of the mutators. The end of a newborn's only handle is one step of its owner. No slot is used twice, since a reference to a freed one is the violation already; but places of notes may know slots from before. Content of a lock-type
 //! cell is two handles, or one and a nested cell; a 'slice' is one of them. There is one marker, which may begin to trace before R as assists may. A collection of
 //! edges lies directly in an object, so it is never counted. Not played: the caches of spans (a slot is a span), memory orderings (loom's part).
 //!
-//! Where the design leaves a choice, the model does what the crate does: content that was counted back is not traced again in the same cycle, for it is rooted; large content
+//! Where the design leaves a choice, the model does what the crate does: the scan takes the log before the candidates and leaves to the log
+//! what it speaks for; content that was counted back is not traced again in the same cycle, for it is rooted; large content
 //! is given up at any handle, as long as somebody is there to wait for the cell; what `set` gets out of a counted cell is dropped after the operation.
 //!
 //! # How to change a rule of the design

@@ -319,11 +319,9 @@ impl Play<'_> {
             Pc::Rebuilding { owner, shaded, cycle } => self.rebuild(thread, owner, shaded, cycle),
             Pc::Filtering { entry, count } => {
                 let object = self.object(entry);
-                object.has_entry = count > 0;
+                object.in_log = true;
                 object.count = count;
-                if count > 0 {
-                    self.log(entry);
-                }
+                self.log(entry);
             }
         }
     }
@@ -415,8 +413,7 @@ impl Play<'_> {
     /// The rest of a clone of what had no entry, which is an operation.
     fn finish_clone(&mut self, thread: u8, id: Id) {
         self.bring_up_to_date(thread);
-        let looks = self.keeps(Rule::CloneLooksAgain);
-        if self.keeps(Rule::CloneLogs) && !(looks && self.object(id).has_entry) {
+        if self.keeps(Rule::CloneLogs) && !self.peek(id).has_entry {
             self.object(id).has_entry = true;
             self.add_entry(thread, id);
         }

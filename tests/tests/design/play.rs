@@ -83,7 +83,7 @@ impl Play<'_> {
 
     /// Whether who counts `id` up owes an entry.
     pub(crate) fn owes_entry(&self, id: Id, rule: Rule) -> bool {
-        let object = self.peek(id);
+        let object = &self.state.objects[usize::from(id)];
         !object.has_entry && (object.count <= 0 || self.keeps(rule))
     }
 
@@ -221,6 +221,9 @@ impl Play<'_> {
             self.object(id).unshared = false;
         }
         self.down(id);
+        // Whatever entry there is among the candidates speaks for nothing now.
+        let object = self.object(id);
+        object.has_entry &= object.count > 0 || object.in_log;
     }
 
     /// There will be a way to `id` that nothing counts, or there may be.
@@ -247,10 +250,10 @@ impl Play<'_> {
         true
     }
 
-    /// Whether the header of `id` says that its one handle is the only way to it, and its entry that of its birth.
+    /// Whether the header of `id` says that its one handle is the only way to it, and the log has no entry for it.
     pub(crate) fn is_newborn(&self, id: Id) -> bool {
         let object = &self.state.objects[usize::from(id)];
-        object.life == Life::Alive && object.unshared && object.count == 1
+        object.life == Life::Alive && object.unshared && object.count == 1 && !object.in_log && object.has_entry
     }
 
     /// Something that is no pointer to `id` any more was a claimed one.
@@ -318,6 +321,7 @@ pub(crate) fn begin(scenario: &Scenario, more_budget: u8, more_cycles: u8) -> St
         object.count = count as i8;
         if count > 0 && !shape.outside {
             object.has_entry = true;
+            object.in_log = true;
             state.log.add(id);
         }
     }

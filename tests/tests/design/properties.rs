@@ -3,7 +3,7 @@
 use super::{
     play::{Play, noted_handles},
     scenario::{Nested, Scenario},
-    state::{Bits, Fault, Held, Id, Life, Marker, Mode, OBJECTS, Pc, Phase, Pin, State},
+    state::{Bits, Fault, Held, Id, Life, Marker, Mode, OBJECTS, Object, Pc, Phase, Pin, State},
 };
 
 /// How many counted handles to `id` there are: what its root count and the notes about it must say.
@@ -167,13 +167,12 @@ fn is_w(scenario: &Scenario, id: Id) -> bool {
     scenario.weak_slots.has(id)
 }
 
-/// An object says whether it has an entry, and has no more than one.
+/// An object knows whether it has an entry in the log, and has one somewhere if it says so.
 pub(crate) fn entries_are_known(state: &State) -> bool {
-    let lists = state.entry_lists();
+    let (entries, logged) = (state.entries(), Bits(state.log.0 | state.taken_log.0));
     (0..OBJECTS as Id).all(|id| {
-        let object = &state.objects[usize::from(id)];
-        let entries = lists.iter().filter(|list| list.has(id)).count();
-        object.life != Life::Alive || entries == usize::from(object.has_entry)
+        let Object { life, in_log, has_entry, .. } = state.objects[usize::from(id)];
+        life != Life::Alive || in_log == logged.has(id) && (entries.has(id) || !has_entry) && (has_entry || !in_log)
     })
 }
 
@@ -185,7 +184,7 @@ pub(crate) fn roots_are_known(state: &State) -> bool {
         let cloning = state.threads.iter().filter(|thread| thread.pc == Pc::Cloning(id)).count();
         let root = object.life == Life::Alive && object.count > cloning as i8;
         let marked = object.color != super::state::Color::White;
-        !root || entries.has(id) && (state.phase != Phase::Marking || marked)
+        !root || object.has_entry && entries.has(id) && (state.phase != Phase::Marking || marked)
     })
 }
 

@@ -110,7 +110,8 @@ pub(crate) struct Object {
     pub(crate) swept: bool,
     /// Below zero where a handle that another thread has noted has ended.
     pub(crate) count: i8,
-    /// What the header says: some list has an entry for it.
+    pub(crate) in_log: bool,
+    /// Some list has an entry for it, of which the count may rely.
     pub(crate) has_entry: bool,
     /// Counted handles are the only way to the object, and always have been.
     pub(crate) unshared: bool,
@@ -266,15 +267,10 @@ impl State {
         Bits(self.taken_log.0 | self.taken_candidates.0)
     }
 
-    /// The lists of entries.
-    pub(crate) fn entry_lists(&self) -> [Bits; THREADS + 4] {
-        let [first, second, third] = self.buffers;
-        [first, second, third, self.log, self.taken_log, self.taken_candidates]
-    }
-
     /// All objects with an entry in some list.
     pub(crate) fn entries(&self) -> Bits {
-        Bits(self.entry_lists().iter().fold(0, |all, list| all | list.0))
+        let buffers = self.buffers.iter().fold(0, |all, buffer| all | buffer.0);
+        Bits(buffers | self.log.0 | self.taken().0)
     }
 }
 
@@ -283,7 +279,7 @@ impl State {
 pub(crate) struct State {
     pub(crate) objects: [Object; OBJECTS],
     pub(crate) threads: [Thread; THREADS],
-    /// Candidate buffers.
+    /// Candidate buffers, as sets: of equal entries in one buffer all but one are as good as dropped.
     pub(crate) buffers: [Bits; THREADS + 1],
     pub(crate) log: Bits,
     /// Entries of the log that S1 took and the scan has not processed.
@@ -347,6 +343,7 @@ impl Object {
             .put(self.color as u8, 2)
             .bit(self.swept)
             .put(number(self.count), 4)
+            .bit(self.in_log)
             .bit(self.has_entry);
         word.id(self.key).id(self.value).bit(self.unshared).bit(self.due).bit(self.handed_over);
         word.id(self.plain).id(self.skipped).id(self.edge.target).bit(self.edge.counted).id(self.w).id(self.target);

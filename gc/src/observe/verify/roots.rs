@@ -1,4 +1,4 @@
-//! Root entries: each speaks for a live object, which has no other and knows of it, and every root has one.
+//! Root entries: each is of a live object, which knows whether it has one in the log; and every root has one.
 
 use super::violation::{Findings, ViolationKind};
 use crate::{
@@ -8,27 +8,34 @@ use crate::{
 };
 
 /// All root entries: candidates and those of the root log, by object.
-pub(super) struct Entries(OsVec<Object>);
+pub(super) struct Entries(OsVec<Entry>);
+
+#[derive(Clone, Copy)]
+struct Entry {
+    object: Object,
+    logged: bool,
+}
 
 impl Entries {
     /// The entries there are. The world is stopped.
     pub(super) fn collect() -> Self {
         let mut entries = OsVec::new();
-        for_each_entry(|object| entries.push(object));
-        entries.sort_unstable();
+        for_each_entry(|object, logged| entries.push(Entry { object, logged }));
+        entries.sort_unstable_by_key(|entry| entry.object);
         Entries(entries)
     }
 
-    /// How many entries one object has.
-    fn of(&self, object: Object) -> usize {
-        let first = self.0.partition_point(|&entry| entry < object);
-        self.0[first..].partition_point(|&entry| entry == object)
+    /// The entries of one object.
+    fn of(&self, object: Object) -> &[Entry] {
+        let first = self.0.partition_point(|entry| entry.object < object);
+        let all = &self.0[first..];
+        &all[..all.partition_point(|entry| entry.object == object)]
     }
 
     /// No entry outlives its object (R2).
     pub(super) fn check(&self, survey: &Survey, findings: &mut Findings) {
-        for same in self.0.chunk_by(|a, b| a == b) {
-            let object = same[0];
+        for same in self.0.chunk_by(|a, b| a.object == b.object) {
+            let object = same[0].object;
             // SAFETY: the survey says that it is an object.
             let alive = survey.object_at(object.address()).is_some() && !unsafe { object.roots() }.awaits_drop();
             if !alive {
@@ -37,7 +44,7 @@ impl Entries {
         }
     }
 
-    /// Compares what every object says with its entries; and roots have one, though one that is being cloned may not have it yet.
+    /// Compares every object's flags with its entries; and roots have one, though what is being cloned may not have it yet.
     pub(super) fn check_roots(&self, survey: &Survey, findings: &mut Findings) {
         for span in survey.spans() {
             survey.for_each_object(span, |object| {
@@ -47,9 +54,12 @@ impl Entries {
                     return;
                 }
                 let (seen, entries) = (roots.look(), self.of(object));
-                if entries != usize::from(seen.has_entry) {
-                    findings.about(ViolationKind::EntryFlag, object, seen.has_entry.into(), entries);
-                } else if seen.count > 0 && entries == 0 {
+                let logged = entries.iter().filter(|entry| entry.logged).count();
+                if logged != usize::from(seen.in_log) {
+                    findings.about(ViolationKind::LogFlag, object, seen.in_log.into(), logged);
+                } else if seen.has_entry && entries.is_empty() || seen.in_log && !seen.has_entry {
+                    findings.about(ViolationKind::EntryFlag, object, seen.has_entry.into(), entries.len());
+                } else if seen.count > 0 && !seen.has_entry {
                     findings.about(ViolationKind::RootWithoutEntry, object, 0, 0);
                 }
             });
@@ -57,7 +67,7 @@ impl Entries {
     }
 }
 
-fn for_each_entry(mut f: impl FnMut(Object)) {
+fn for_each_entry(mut f: impl FnMut(Object, bool)) {
     for record in records() {
         // SAFETY: the world is stopped.
         unsafe { record.local() }.candidates.for_each(&mut f);

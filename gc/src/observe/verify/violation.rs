@@ -70,7 +70,9 @@ pub enum ViolationKind {
     HeaderCount,
     /// Objects wait to be dropped where none may, or not as many as the span says.
     AwaitingDrop,
-    /// An object's flag *has no root entry* and its entries do not agree, or it has more than one.
+    /// An object's flag *in the root log* and the entries in the root log do not agree.
+    LogFlag,
+    /// An object's flag *needs no root entry* does not agree with its entries.
     EntryFlag,
     /// A root entry leads to something that is no live object.
     StaleEntry,
@@ -148,7 +150,7 @@ impl Findings {
 /// Whether what is wrong leaves the header's type believable.
 fn names_type(kind: ViolationKind) -> bool {
     use ViolationKind::{
-        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, EntryFlag, HeaderCount, RootWithoutEntry,
+        CellFlags, ClaimedInCounted, CountTooLow, DanglingEdge, EntryFlag, HeaderCount, LogFlag, RootWithoutEntry,
         UnsharedTarget,
     };
     matches!(
@@ -159,6 +161,7 @@ fn names_type(kind: ViolationKind) -> bool {
             | DanglingEdge
             | EntryFlag
             | HeaderCount
+            | LogFlag
             | RootWithoutEntry
             | UnsharedTarget
     )
@@ -182,6 +185,7 @@ impl Finding {
             Kind::HeaderType => "the type does not belong into this span".into(),
             Kind::HeaderCount => "the root count is below 0".into(),
             Kind::AwaitingDrop => format!("{b} objects wait to be dropped where there should be {a}"),
+            Kind::LogFlag => format!("the flag is {}, and there are {b} entries in the root log", a != 0),
             Kind::EntryFlag => format!("says that it has {a} root entries, and has {b}"),
             Kind::StaleEntry => "a root entry for what is no live object".into(),
             Kind::RootWithoutEntry => "handles outside the heap, but no root entry".into(),
