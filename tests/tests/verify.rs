@@ -17,7 +17,10 @@ use graphgc_tests::{
 use std::{
     collections::BTreeSet,
     mem::forget,
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, SeqCst},
+    },
     thread,
 };
 
@@ -121,6 +124,26 @@ unsafe fn damage_link(scene: &Scene, damage: LinkDamage) {
     // SAFETY: it has been downgraded.
     unsafe { corrupt::weak_link(scene.node, damage) };
     forget(weak);
+}
+
+/// Threads that clone what has no count, and so no root entry: each would stand in the middle of a clone whenever the world is stopped, if it waited there.
+#[test]
+fn clones_of_claimed_handles_are_no_roots_without_entry() {
+    let list: Gc<Vec<Gc<u64>>> = Gc::new((0..100_000).map(Gc::new).collect());
+    let done = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let list = list.clone();
+            scope.spawn(move || {
+                while !done.load(Relaxed) {
+                    list.iter().for_each(|leaf| _ = leaf.clone());
+                }
+            });
+        }
+        let violations: Vec<_> = (0..5).flat_map(|_| verify()).collect();
+        done.store(true, Relaxed);
+        assert_eq!(violations, []);
+    });
 }
 
 const IN_LOG: u32 = 1;

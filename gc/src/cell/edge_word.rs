@@ -14,7 +14,8 @@
 //! store after a look would put an uncounted edge in the place of a counted one, and nobody would count that one down.
 //!
 //! The object of a counted edge may still be unshared (`heap::header`): the edge is one of its counted handles. Who reads that edge has a way to the object that nothing counts, and who takes it
-//! out may do so beside one who reads it. So both say first that it is shared ([`target`](EdgeWord::target), [`Reading::shared`]). Who has the cell to himself
+//! out may do so beside one who reads it. So both have the object say that it is shared, before they do anything with it ([`target`](EdgeWord::target), [`Reading::shared`]). So
+//! does who claims a cell that others can read, before the word says that it is claimed ([`claim`](EdgeWord::claim)): the object of a claimed edge is shared. Who has the cell to himself
 //! need not: a value that moves into a new object is claimed like a handle on the stack.
 //!
 //! Order of counting, so that a count is never below the number of counted handles: what becomes counted is counted *before* the word
@@ -52,7 +53,7 @@ impl Reading {
         NonNull::new(self.0.map_addr(|a| a & !COUNTED)).map(Object::new)
     }
 
-    /// The object, in an operation or under a pin, by one who may not be alone with the cell.
+    /// The object, in an operation, under a pin or inside the cell's owner as a marker is, by one who may not be alone with the cell.
     #[inline]
     pub(crate) fn shared(self) -> Option<Object> {
         if self.is_counted() { self.object_of_counted() } else { NonNull::new(self.0).map(Object::new) }
@@ -124,7 +125,8 @@ impl EdgeWord {
     pub(crate) fn claim(&self) -> (Option<Object>, Claimed) {
         let mut seen = self.read();
         while seen.is_counted() {
-            match self.swap_word(seen, Reading::new(seen.object(), false)) {
+            let object = if weakened(Mutation::ClaimSharesLate) { seen.object() } else { seen.shared() };
+            match self.swap_word(seen, Reading::new(object, false)) {
                 Ok(()) => return (seen.object(), Claimed::ByUs),
                 Err(now) => seen = now,
             }

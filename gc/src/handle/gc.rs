@@ -13,7 +13,7 @@ use crate::{
         Operation,
         allocate::{Birth, allocate, allocate_slowly},
         newborn::drop_handle,
-        operation::{end_deferred, finish_clone},
+        operation::{count_clone, end_deferred},
     },
     observe::stats::TOTALS,
     trace::{Trace, Tracer, facts::Handle},
@@ -291,7 +291,7 @@ impl<T: ?Sized> Clone for Gc<T> {
         // SAFETY: the object is alive while `self` is borrowed.
         let roots = unsafe { object.roots() };
         if !roots.up_by_clone() {
-            finish_clone(object);
+            count_clone(object);
         }
         Gc { payload: self.payload, share: PhantomData }
     }

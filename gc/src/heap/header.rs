@@ -8,13 +8,13 @@
 //! The root count says how many *counted* handles there are to the object: those outside the heap. Threads may
 //! have noted further ones that are not in it (`mutator::deferred`); since a handle that was noted on one thread can end on another, it
 //! can then be negative, down to minus the number of notes. It can be too high for a while, where a handle ended at the place of a note that had been counted, and
-//! where one that is being cloned has been counted already.
+//! for a moment where one is being cloned.
 //!
 //! `no_entry` says that no root entry need speak for the object. Otherwise there is one, among the candidates of some thread or in the root log. Whoever counts
-//! up and finds it set owes an entry, *whatever the count was*: one who clones counts first and makes the entry in an operation after
-//! that, so a count above 0 does not say that there is one. It is set only in a step that finds or leaves a count of 0 or less: when the last entry is dropped, or before, when
+//! up and finds it set owes an entry, *whatever the count was*: one who clones counts before he looks, and takes that back if the flag is set, to count again in an
+//! operation, which makes the entry. So a count above 0 does not say that there is one. The flag is set only in a step that finds or leaves a count of 0 or less: when the last entry is dropped, or before, when
 //! a handle becomes claimed; then what entries there are speak for nothing until the flag is cleared. So a handle that
-//! its owner can use is noted or has an entry to speak for it. The flag is the sign, and the count does not go below the bits it has, so that a clone learns from the sign of the
+//! its owner can use is noted or has an entry to speak for it. The flag is the sign of the word, and the count does not go below the bits it has, so that a clone learns from the sign of the
 //! sum that there is an entry and the count is in its bounds: all that it asks.
 //!
 //! `in_log` says that the root log has an entry for the object, be it that the root scan is looking at it. So it has only one there, however many candidates there are. It is never set together
@@ -36,7 +36,7 @@ const IN_LOG: u32 = 1;
 const UNSHARED: u32 = 2;
 const ONE: u32 = 4;
 const NO_ENTRY: u32 = 1 << 31;
-/// So many handles end the process: with one more the bits of the count have run over, into the sign. Whoever does not end it yet finds a count far above 0.
+/// So many handles end the process: the bits of the count have run over, into the sign. Whoever finds the word before it ends finds a count above 0.
 const LIMIT: i32 = 1 << 28;
 const FAR: i32 = LIMIT / 2;
 /// A count of 0, and an entry.
@@ -124,7 +124,8 @@ impl RootWord {
         }
     }
 
-    /// Adds a handle that is a clone, outside operations. Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses. False if it has to be [made good](Self::cloned) in one before anybody has the handle: there may be no entry.
+    /// Adds a handle that is a clone, outside operations. Relaxed, as in `Arc`: the caller reaches the object through a handle that already orders its accesses. False if the caller has to
+    /// [take it back](Self::down_by_clone), and count in an operation, since there may be no entry.
     #[inline]
     pub(crate) fn up_by_clone(&self) -> bool {
         let before = self.0.fetch_add(ONE, Ordering::Relaxed);
@@ -136,13 +137,12 @@ impl RootWord {
         !no_entry
     }
 
-    /// The rest of it. True if the object has no entry: the caller adds it. Acquires as [`up`](Self::up) does.
-    pub(crate) fn cloned(&self) -> bool {
-        let before = self.0.fetch_and(!NO_ENTRY, Ordering::Acquire);
-        if count_in(before) >= LIMIT {
+    /// Takes back what a clone has counted in vain. Ends the process if the reason is that there are too many handles.
+    #[inline]
+    pub(crate) fn down_by_clone(&self) {
+        if self.down().count >= LIMIT {
             too_many_handles();
         }
-        before & NO_ENTRY != 0 || weakened(Mutation::CloneLogsBlindly)
     }
 
     /// Takes a counted handle away. Release: every use through it happens before
@@ -228,7 +228,7 @@ impl RootWord {
     }
 
     /// Takes `in_log` for a candidate, and says whether it did: then the caller moves the entry to the root log. Otherwise the entry is dropped: the object is no root, or the log has
-    /// an entry, or one who clones is about to make one. Acquires what the last handle released.
+    /// an entry, or none is needed: what is counted then is a clone that will be taken back. Acquires what the last handle released.
     pub(crate) fn filter(&self) -> bool {
         let acquire = unless(Mutation::FilterIsRelaxed, Ordering::Acquire);
         let mut seen = self.0.load(acquire);
@@ -239,6 +239,10 @@ impl RootWord {
                 return true;
             }
             if seen & (IN_LOG | NO_ENTRY) != 0 {
+                if count_in(seen) >= LIMIT {
+                    // The sign says that, not what the flag does.
+                    too_many_handles();
+                }
                 return false;
             }
             let now = seen & !UNSHARED | if root { IN_LOG } else { NO_ENTRY };
@@ -399,8 +403,10 @@ mod tests {
         word.down();
         assert!(!word.keep_logged());
         assert!(!word.up_by_clone() && !word.up_by_clone());
-        assert!(word.cloned() && !word.cloned() && word.up_by_clone());
-        assert_eq!(word.look(), Before { count: 3, has_entry: true, in_log: false });
+        assert!(word.up() && word.up_by_clone());
+        word.down_by_clone();
+        word.down_by_clone();
+        assert_eq!(word.look(), Before { count: 2, has_entry: true, in_log: false });
     }
 
     #[test]
@@ -411,7 +417,7 @@ mod tests {
         assert_eq!(word.look(), Before { count: -1, has_entry: true, in_log: false });
         assert!(word.up_by_clone() && !word.filter() && !word.up_by_clone());
         assert_eq!(word.look(), Before { count: 1, has_entry: false, in_log: false });
-        assert!(!word.filter(), "who has cloned makes the entry");
+        assert!(!word.filter(), "who clones takes it back");
     }
 
     #[test]

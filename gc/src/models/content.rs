@@ -2,17 +2,21 @@
 
 use super::{
     tiny_heap::{ending_here, mutator, object},
-    verify,
+    verify, verify_all_orders,
 };
 use crate::{
-    Gc, GcRwLock,
+    Gc, GcCell, GcRwLock,
     cell::{
         edge_word::EdgeWord,
         lock::{Attempt, CellLock},
     },
     collector::mark::Marker,
-    heap::{blocks::BlockList, header::Object},
-    mutator::{candidates::Candidates, root_lists::ROOTS},
+    heap::header::Object,
+    mutator::{
+        candidates::Candidates,
+        record::{WORLD, stop_the_world},
+        root_lists::ROOTS,
+    },
     sync::{AtomicUsize, Mutation, Ordering, global},
     trace::{
         Trace, Tracer,
@@ -80,7 +84,7 @@ fn wait_as_a_writer(lock: &CellLock) {
 /// trace it, and may give it up again in the next cycle before it comes to that object.
 ///
 /// Breaks if who counts up logs only from 0: the marker claims the handle; the entry that spoke for it is filtered and dropped, since its count
-/// is 0; a reader clones the handle, 0 to 1, and has not logged it yet; the marker gives up for a writer and counts back, 1 to 2.
+/// is 0; a reader clones the handle, 0 to 1, and has not taken that back yet; the marker gives up for a writer and counts back, 1 to 2.
 #[test]
 fn given_up_beside_a_clone() {
     verify(2, &[Mutation::EntryOnlyFromZero], || {
@@ -121,5 +125,36 @@ fn given_up_beside_a_clone() {
         let leaf = unsafe { leaf.roots() }.look();
         assert!(!counted || leaf.has_entry, "a root without an entry");
         drop(reading.join().unwrap());
+    });
+}
+
+/// An object that was born into counted content stays for who reads its cell while the marker claims it.
+///
+/// Breaks if the word says that the edge is claimed before the object says that it is shared: the reader's handle is only noted; its end is that of a newborn's only handle, so that
+/// the next object gets the slot that the edge leads to.
+#[test]
+fn read_beside_a_claim() {
+    verify_all_orders(2, &[Mutation::ClaimSharesLate], || {
+        let owner = ending_here(|| Gc::new(GcRwLock::new(GcCell::new(None::<Gc<u8>>))));
+        stop_the_world();
+        WORLD.change_phase(true);
+        let user = thread::spawn({
+            let owner = owner.clone();
+            move || {
+                ending_here(|| {
+                    *owner.write() = GcCell::new(Some(Gc::new(1)));
+                    drop(owner.read().get());
+                    let next = Gc::new(2u8);
+                    let edge = owner.read().get().unwrap();
+                    assert!(*edge == 1 && !Gc::ptr_eq(&edge, &next), "the slot is used again");
+                    drop((edge, owner));
+                });
+            }
+        });
+        let mut marker = Marker::new(true);
+        (*owner).trace(&mut Tracer::new(Pass::Mark(&mut marker)));
+        marker.finish();
+        user.join().unwrap();
+        ending_here(|| drop(owner));
     });
 }

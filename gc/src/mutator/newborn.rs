@@ -3,7 +3,7 @@
 //! Most objects are born for a handle that soon moves into another object, or is dropped. As long as the header says *unshared* with a count of 1, that
 //! handle is the only way to the object (`heap::header`). Its owner, who holds it by value, is then alone with the object but for
 //! those who look at root entries: whoever fills or hands over the buffer of the thread in whose operation the object was born, and the root scan. The
-//! object has one entry, since its count has not been 0. If the owner finds that entry among the last of its own buffer, in an
+//! object has one entry, that of its birth: whoever says that it has no need of one, or puts it into the log, has it be shared in the same step. If the owner finds that entry among the last of its own buffer, in an
 //! operation, it is in nobody else's hands: it can be taken back, and the count can be set to 0 by a store. So building a tree takes no
 //! atomic read-modify-write for a node, and leaves one entry.
 //!

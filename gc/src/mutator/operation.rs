@@ -3,7 +3,7 @@
 //! While an [`Operation`] exists no S1 and no S2 happens, so what it reads of the phase stays true and what it does is, for the collector, done at
 //! once. An operation runs no code of users, waits for no cell, marker or pin, and is bounded.
 //!
-//! The barriers are here, since only an operation knows the phase: what goes from 0 to 1 is logged (and shaded while
+//! The barriers are here, since only an operation knows the phase: what is counted and has no root entry gets one (and is shaded while
 //! marking), what is claimed, noted, overwritten or stored under a pin while marking is shaded.
 
 use super::{
@@ -266,14 +266,13 @@ pub(crate) fn end_deferred(object: Object) -> Option<bool> {
     record.map(|record| record.deferred.end(object))
 }
 
-/// Makes good a clone of a handle to `object`, which nobody has yet: it has been counted where there was no entry. Until then the count is one too high, and
-/// whoever else gets a handle finds, as we did, that the entry is missing.
+/// Counts a clone of a handle to `object`, which has been counted where there was no entry: takes that back, and counts as all others do. In between whoever
+/// else gets a handle finds, as we did, that the entry is missing.
 #[cold]
 #[inline(never)]
-pub(crate) fn finish_clone(object: Object) {
-    let operation = Operation::enter();
+pub(crate) fn count_clone(object: Object) {
+    // Before the operation, which may have to wait: a stopped world finds no count that is nobody's, but by chance.
     // SAFETY: the handle that is being cloned keeps the object alive.
-    if unsafe { object.roots() }.cloned() {
-        operation.add_entry(object);
-    }
+    unsafe { object.roots() }.down_by_clone();
+    Operation::enter().count_up(object);
 }

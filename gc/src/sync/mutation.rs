@@ -54,11 +54,9 @@ mutations! {
     NoteWithoutShade,
     /// Who counts up takes a count above 0 for a sign that there is an entry.
     EntryOnlyFromZero,
-    /// A clone that found no entry adds one without looking whether somebody else has.
-    CloneLogsBlindly,
     /// Notes are not counted when the record is brought up to date.
     NotesStay,
-    /// A note is counted from 0 to 1 and leaves no entry.
+    /// A note is counted where there is no entry, and leaves none.
     NoteCountedWithoutEntry,
     /// Who counts a note keeps nothing about it, though the thread may be ending it.
     SettleForgets,
@@ -87,6 +85,8 @@ mutations! {
     ShareForgotten,
     /// What is read or taken out of a counted `GcCell` goes on as unshared.
     CountedEdgeStaysUnshared,
+    /// What becomes a claimed edge is shared as it is counted down, after the word has said that it is claimed.
+    ClaimSharesLate,
     /// The only handle to a newborn is ended without looking for the entry in the thread's own buffer.
     EndedWithoutEntry,
     /// What has been claimed goes on as unshared.
@@ -132,7 +132,7 @@ mutations! {
     /// A thread that was notified takes what the marker has claimed meanwhile for counted.
     RelockCountsNothing,
     // Operations and their barriers.
-    /// What goes from 0 to 1 is logged but not shaded.
+    /// What gets an entry is not shaded.
     RootWithoutShade,
     /// What is claimed is not shaded.
     ClaimWithoutShade,

@@ -133,7 +133,7 @@ fn redundant_rules_stay_so() {
 /// The known trap of obligation L4: a clone counts in one step and logs in another, so a marker that gives counted content up and logs only what was at 0 when
 /// it counts back loses an object.
 ///
-/// A reader has brought the count from 0 to 1 and not logged it yet, so the marker's count is the second and nobody has logged. In the next cycle the
+/// A reader has counted its clone where there was no entry, and will take that back, so the marker's count is the second and nobody has logged. In the next cycle the
 /// marker gives the content up once more, before it gets to the object: it is rooted, as far as the marker knows, but in no list.
 #[test]
 fn count_back_without_logging_loses_an_object() {

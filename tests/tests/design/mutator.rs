@@ -20,6 +20,7 @@ impl Play<'_> {
         match self.state.threads[usize::from(thread)].pc {
             Pc::Idle
             | Pc::Cloning(_)
+            | Pc::CloningAgain(_)
             | Pc::Ending(_)
             | Pc::Releasing { .. }
             | Pc::Connecting { .. }
@@ -303,7 +304,13 @@ impl Play<'_> {
         let pc = std::mem::take(&mut self.thread(thread).pc);
         match pc {
             Pc::Idle => unreachable!("an idle thread is not inside anything"),
-            Pc::Cloning(id) => self.finish_clone(thread, id),
+            Pc::Cloning(id) => {
+                if self.touch(id) {
+                    self.object(id).count -= 1;
+                }
+                self.thread(thread).pc = Pc::CloningAgain(id);
+            }
+            Pc::CloningAgain(id) => self.clone_in_operation(thread, id),
             Pc::Ending(id) => self.end_seen_note(thread, id),
             Pc::Counting { target, looks } => self.count_loaded(thread, target, looks),
             Pc::Storing { owner, new } => self.change_word(thread, owner, new),
@@ -398,25 +405,23 @@ impl Play<'_> {
     }
 
     fn clone_handle(&mut self, thread: u8, target: Option<Id>) {
-        let Some(id) = target else { return };
-        self.receive(thread, id);
-        if !self.touch(id) {
-            return;
-        }
+        let Some(id) = target.filter(|&id| self.touch(id)) else { return };
         let owes = self.owes_entry(id, Rule::LogWhateverTheCount);
         self.object(id).count += 1;
         if owes {
             self.thread(thread).pc = Pc::Cloning(id);
+        } else {
+            self.receive(thread, id);
         }
     }
 
     /// The rest of a clone of what had no entry, which is an operation.
-    fn finish_clone(&mut self, thread: u8, id: Id) {
+    fn clone_in_operation(&mut self, thread: u8, id: Id) {
         self.bring_up_to_date(thread);
-        if self.keeps(Rule::CloneLogs) && !self.peek(id).has_entry {
-            self.object(id).has_entry = true;
+        if self.up(id) && self.keeps(Rule::CloneLogs) {
             self.add_entry(thread, id);
         }
+        self.receive(thread, id);
     }
 
     fn get(&mut self, thread: u8, owner: Id) {

@@ -143,7 +143,7 @@ impl Play<'_> {
         }
     }
 
-    /// Counts the notes of `thread`, with an entry for what that takes from 0 to 1: after S1 for the scan. Pays what it owes.
+    /// Counts the notes of `thread`, with an entry for what has none: after S1 for the scan. Pays what it owes.
     pub(crate) fn settle(&mut self, thread: u8) {
         self.state.unsettled.remove(thread);
         if !self.keeps(Rule::NotesAreCounted) {

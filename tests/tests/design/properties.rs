@@ -8,7 +8,7 @@ use super::{
 
 /// How many counted handles to `id` there are: what its root count and the notes about it must say.
 ///
-/// Where counting and what it stands for are two steps, the step between counts as follows. *Cloning*: the new handle is there. *Storing*
+/// Where counting and what it stands for are two steps, the step between counts as follows. *Cloning*: the count is there, of no handle. *Storing*
 /// into a counted cell: the thread owns one count of what it will put in, or of what it has taken out. *Releasing*: handles already
 /// passed are counted although the flag still says claimed. The marker inside counted content: handles already passed are
 /// claimed although the flag still says counted, and counted again as they are counted back.
@@ -20,7 +20,7 @@ pub(crate) fn counted_handles(scenario: &Scenario, state: &State, id: Id) -> u8 
         .iter()
         .map(|thread| match thread.pc {
             Pc::Storing { new, .. } => u8::from(new == id),
-            Pc::CountingDown(old) => u8::from(old == id),
+            Pc::Cloning(other) | Pc::CountingDown(other) => u8::from(other == id),
             _ => 0,
         })
         .sum();
@@ -93,7 +93,7 @@ fn roots(scenario: &Scenario, state: &State) -> Bits {
             roots.0 |= thread.locals.0;
         }
         match thread.pc {
-            Pc::Cloning(id) | Pc::CountingDown(id) => roots.add(id),
+            Pc::Cloning(id) | Pc::CloningAgain(id) | Pc::CountingDown(id) => roots.add(id),
             Pc::Connecting { slot, w } => {
                 roots.add(slot);
                 roots.add(w);

@@ -96,7 +96,7 @@ rules! {
     CloneLogs,
     /// A new object is logged. Weakened: it is not.
     LogAtBirth,
-    /// An object that goes 0 to 1 during marking is shaded. Weakened: only logged.
+    /// An object that gets an entry during marking is shaded. Weakened: only logged.
     ShadeOnZeroToOne,
     /// Filtering keeps what has a count. Weakened: drops it.
     FilterKeepsPositive,

@@ -140,8 +140,10 @@ pub(crate) struct Object {
 pub(crate) enum Pc {
     #[default]
     Idle,
-    /// Inside a `Gc::clone` of two steps: it has counted what had no entry and has not logged it yet.
+    /// Inside a `Gc::clone` of three steps: it has counted what had no entry and has not taken that back yet.
     Cloning(Id),
+    /// It has, and has not counted once more.
+    CloningAgain(Id),
     /// Has loaded a pointer and is about to count it. `looks`: is to look at the mark first.
     Counting { target: Id, looks: bool },
     /// A pinned store into a counted cell: `new` is counted, the word not changed yet.
@@ -388,6 +390,7 @@ impl Thread {
             Pc::Connecting { slot, w } => (10, slot, w),
             Pc::Rebuilding { owner, shaded, cycle } => (11, owner, shaded << 3 | cycle),
             Pc::Ending(id) => (12, id, 0),
+            Pc::CloningAgain(id) => (13, id, 0),
         };
         word.put(kind, 4).put(first, 3).put(second, 5).bits
     }

@@ -5,8 +5,9 @@
 //! cells that are open for writing; and a handle may end at the place of a note that is counted, so that its count stays for a while
 //! (`mutator::deferred`). One check has to do with that: *A root count is at least the number of counted handles found in the heap.* The
 //! cells these were found in are held until all have been compared, so that none can be moved and met twice, or dropped; handles
-//! elsewhere only add to the counts. All else is exact, whatever other threads do, but that an object may have been counted by one that is cloning a handle to it and has not
-//! made the entry yet. If there is nothing else to complain of than a missing entry the verifier looks again, until the thread has had time to get there.
+//! elsewhere only add to the counts. All else is exact, whatever other threads do, but that a thread may have counted what it clones where there is no entry, and
+//! not taken that back yet. It does so within a few instructions, and waits for nobody in between; if there is nothing else to complain of than a missing entry the verifier looks again, until the
+//! thread has had time for them.
 
 mod links;
 mod roots;
@@ -80,7 +81,7 @@ pub fn verify() -> Vec<Violation> {
     }
 }
 
-/// A thread that is cloning a handle has made the entry after that time.
+/// A thread that is cloning a handle has had a core by then.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Everything, unless a marker is at work.
