@@ -65,6 +65,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
             drop(black_box(Gc::new(Tree { _children: [child(), child()] })));
         });
     }),
+    ("Gc::new_with_a_new_child_in_a_cell", |times| {
+        repeat(times, || drop(black_box(Gc::new(GcCell::new(Some(Gc::new(black_box(7u64))))))));
+    }),
     ("Gc::new_with_empty_cell", |times| repeat(times, || drop(black_box(Gc::new(GcCell::new(None::<Gc<u64>>)))))),
     ("Gc::clone_and_drop", |times| {
         let object = Gc::new(7u64);

@@ -37,7 +37,8 @@ use std::{
 /// collector may be reading.
 ///
 /// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. Clone and drop cost
-/// some plain accesses to the thread's own data, or at most one atomic addition each, as with `Arc`.
+/// some plain accesses to the thread's own data, or one atomic addition each, as with `Arc`; the first clone of a handle to an object that only other objects hold a few
+/// nanoseconds more.
 ///
 /// Targets without a size take two words: `Gc<dyn Trait>`, made by [`unsize`](Gc::unsize), and `Gc<[T]>` and `Gc<str>`, made by `Gc::from` or
 /// by collecting an iterator.
@@ -282,7 +283,7 @@ impl<T: ?Sized> Deref for Gc<T> {
 }
 
 impl<T: ?Sized> Clone for Gc<T> {
-    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`.
+    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`; a few nanoseconds more if no handle outside the heap leads there yet.
     ///
     /// Ends the process if there are more than 2^28 handles to one object.
     #[inline]
