@@ -14,7 +14,7 @@
 //! store after a look would put an uncounted edge in the place of a counted one, and nobody would count that one down.
 //!
 //! The object of a counted edge may still be unshared (`heap::header`): the edge is one of its counted handles. Who reads that edge has a way to the object that nothing counts, and who takes it
-//! out may do so beside one who reads it. So both have the object say that it is shared, before they do anything with it ([`target`](EdgeWord::target), [`Reading::shared`]). So
+//! out may do so beside one who reads it. So both have the object say that it is shared, before anybody can use what they got ([`target`](EdgeWord::target), [`Reading::shared`]). So
 //! does who claims a cell that others can read, before the word says that it is claimed ([`claim`](EdgeWord::claim)): the object of a claimed edge is shared. Who has the cell to himself
 //! need not: a value that moves into a new object is claimed like a handle on the stack.
 //!

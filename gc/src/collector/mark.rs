@@ -11,7 +11,7 @@
 //!
 //! Giving up. A writer that waits for the marker inside a cell, or an object too large for an assist, makes the marker end a walk early.
 //! Claimed content: its object is traced again later (it stays grey). Counted content: what the walk has claimed so far is counted
-//! back, each target that has no entry logged whatever its count was before: one who clones it may not have made the entry yet.
+//! back, each target that has no entry gets one, whatever its count was before: that may be a clone's, which will be taken back.
 //! After that all of the content is counted, that is to say rooted, and need not be traced in this cycle at all: so a
 //! busy writer cannot keep a cycle open. The nested cells in it are counted back by their own flags.
 
@@ -161,7 +161,7 @@ impl Marker {
 
     /// Shades a root, or what is to be kept as one is. Its header is read, so it is in the cache already.
     pub(crate) fn shade_root(&mut self, object: Object) {
-        // SAFETY: it is alive (or not swept yet), and its header was written before it was logged.
+        // SAFETY: it is alive (or not swept yet), and its header was written before its entry was made.
         let facts = unsafe { SlotFacts::of_object(object) };
         self.shade(object, Some(facts));
     }

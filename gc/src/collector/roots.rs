@@ -2,7 +2,7 @@
 //!
 //! It runs after S1, concurrently with everything else, and takes both lists whole (`mutator::root_lists`), the log first: a candidate that is logged already
 //! has an entry that was scanned before it. What is a root keeps (or gets) its log entry and is shaded, the rest goes. What threads add
-//! meanwhile is younger than S1 and was shaded when it was logged. While the OS refuses memory for lists, the scan marks in
+//! meanwhile is younger than S1 and was shaded when it got its entry, or before. While the OS refuses memory for lists, the scan marks in
 //! between, so that many roots need no more of it than few.
 
 use super::mark::{Marker, prefetch};

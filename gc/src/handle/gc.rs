@@ -36,9 +36,8 @@ use std::{
 /// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock). There is no `get_mut` and no `try_unwrap`: the
 /// collector may be reading.
 ///
-/// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. Clone and drop cost
-/// some plain accesses to the thread's own data, or one atomic addition each, as with `Arc`; the first clone of a handle to an object that only other objects hold a few
-/// nanoseconds more.
+/// One word, with a niche for `Option`; points at the content, so dereferencing costs what it costs with `Box`. A clone
+/// costs one atomic addition, as with `Arc`, and a few nanoseconds more if only other objects hold the object so far. A drop costs one atomic subtraction, or some plain accesses to the thread's own data.
 ///
 /// Targets without a size take two words: `Gc<dyn Trait>`, made by [`unsize`](Gc::unsize), and `Gc<[T]>` and `Gc<str>`, made by `Gc::from` or
 /// by collecting an iterator.
@@ -264,7 +263,7 @@ impl<T: ?Sized> Gc<T> {
         object
     }
 
-    /// The object, for a caller that makes no way to it but counted handles.
+    /// The object, for a caller that makes no way to it but counted handles, or claims this one.
     #[inline]
     pub(crate) fn as_counted(&self) -> Object {
         // SAFETY: a handle leads to a live payload, whose alignment is that of its type.
@@ -283,9 +282,9 @@ impl<T: ?Sized> Deref for Gc<T> {
 }
 
 impl<T: ?Sized> Clone for Gc<T> {
-    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`; a few nanoseconds more if no handle outside the heap leads there yet.
+    /// A further handle to the same object. Cost: one atomic addition, as with `Arc`; a few nanoseconds more if only other objects hold the object so far.
     ///
-    /// Ends the process if there are more than 2^28 handles to one object.
+    /// Ends the process if there are 2^28 handles to one object.
     #[inline]
     fn clone(&self) -> Self {
         let object = self.as_counted();

@@ -72,7 +72,7 @@ unsafe impl<'never> Send for Guard where Self: LeavesItsPin<'never> {}
 unsafe impl<'never> Sync for Guard where Self: LeavesItsPin<'never> {}
 
 impl Guard {
-    /// Moves `value` into the heap for the pinned scope: nothing is counted and nothing logged, so this is the cheapest way to make an
+    /// Moves `value` into the heap for the pinned scope: nothing is counted and no root entry made, so this is the cheapest way to make an
     /// object that goes into an edge of another. What is stored nowhere when the scope ends is garbage.
     ///
     /// # Panics

@@ -22,9 +22,10 @@
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
 //! handle has ever led there; and that its one entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
-//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; whoever reads it shares
-//! the object first (`cell::edge_word`). While it is set, the owner of the only handle is
-//! alone with the object, but for whoever looks at root entries. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
+//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; who gets at it through a shared reference shares
+//! the object before he can use what he got (`cell::edge_word`). While it is set, the owner of the only handle is
+//! alone with the object, but for whoever looks at root entries, and for a marker inside the cell that the handle is in: that keeps the owner out, and greys nothing that can be taken back,
+//! which is black. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).
 //!
 //! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
@@ -73,7 +74,7 @@ impl Before {
         Before { count: count_in(word), has_entry: word & NO_ENTRY == 0, in_log: word & IN_LOG != 0 }
     }
 
-    /// This step may have taken the last handle away.
+    /// This step may have taken the last handle away. Not so if another thread is just cloning one, or a place owes a count.
     #[inline]
     pub(crate) fn may_be_last(self) -> bool {
         self.count <= 1
@@ -110,14 +111,14 @@ impl RootWord {
         let looked = seen;
         loop {
             let believed = if weakened(Mutation::UpLooksFirst) { looked } else { seen };
-            let logs = owes_entry(believed);
-            let entry = if logs { NO_ENTRY } else { 0 };
+            let owes = owes_entry(believed);
+            let entry = if owes { NO_ENTRY } else { 0 };
             match self.0.compare_exchange_weak(seen, (seen + ONE) & !entry, acquire, Ordering::Relaxed) {
                 Ok(_) => {
                     if count_in(seen) >= LIMIT - 1 {
                         too_many_handles();
                     }
-                    return (seen, logs);
+                    return (seen, owes);
                 }
                 Err(now) => seen = now,
             }
@@ -239,7 +240,7 @@ impl RootWord {
                 return true;
             }
             if seen & (IN_LOG | NO_ENTRY) != 0 {
-                if count_in(seen) >= LIMIT {
+                if count_in(seen) >= LIMIT && seen != AWAITS_DROP {
                     // The sign says that, not what the flag does.
                     too_many_handles();
                 }
@@ -305,7 +306,7 @@ fn count_in(word: u32) -> i32 {
 #[cold]
 #[inline(never)]
 fn too_many_handles() -> ! {
-    super::os::end_process("more than 2^28 handles to one object")
+    super::os::end_process("too many handles to one object: 2^28")
 }
 
 /// An object, known by its header.

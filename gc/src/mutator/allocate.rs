@@ -1,8 +1,8 @@
-//! Birth of an object: find a slot, move the value in, claim the handles in it, log it as a root.
+//! Birth of an object: find a slot, move the value in, claim the handles in it, make its root entry.
 //!
 //! For a type that holds few handles and is small all of that is one operation. Otherwise the thread takes an internal
 //! pin and works in slices: first the slot (so that an object born black is so before its handles are claimed, each of which
-//! is then shaded), then the value, then the claims, and only at the end is the object counted and logged.
+//! is then shaded), then the value, then the claims, and only at the end is the object counted, with an entry.
 //! Until then nobody knows of it: the marker never sees it, and S2 waits for the pin.
 //!
 //! Most objects are born on a short path that is compiled into the caller: the thread's record is known and up to date, there is a slot at hand and
@@ -11,7 +11,7 @@
 //!
 //! A slice is born in the same way (`slices`); the size of its slot is computed at run time.
 //!
-//! An object may also be born for a pinned scope (`Guard::alloc`): with count 0, not logged, kept by the user's pin alone.
+//! An object may also be born for a pinned scope (`Guard::alloc`): with count 0, without an entry, kept by the user's pin alone.
 
 mod slices;
 
@@ -49,7 +49,7 @@ const INLINE_STEPS: usize = 4;
 /// What keeps an object when it is born.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Birth {
-    /// A counted handle, for which it is logged.
+    /// A counted handle, for which it has an entry.
     Counted,
     /// A pin of the caller's.
     Pinned,
@@ -146,7 +146,7 @@ fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth
     Ok(object)
 }
 
-/// Makes `value` an object in `slot`, all in the operation; the caller logs it.
+/// Makes `value` an object in `slot`, all in the operation; the caller makes the entry.
 ///
 /// # Safety
 /// `slot` is a free slot of the caller's, of the class for a `T`.
@@ -260,7 +260,7 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     Ok(object)
 }
 
-/// A slot of `size` bytes with a header of count 0, not logged: the caller's pin protects it.
+/// A slot of `size` bytes with a header of count 0, without an entry: the caller's pin protects it.
 fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
     if class == 0 {
         return allocate_large(size, align, kind, code);

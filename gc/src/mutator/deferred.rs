@@ -16,7 +16,7 @@
 //! - While the collector is marking, what is noted is shaded: its mark keeps the object in this cycle, whatever the count says. So from the scan until S2
 //!   the root count of an object without a mark is at least the number of its counted handles, and whoever makes its entry shades.
 //! - Whoever counts up makes the entry if the header says that there is none (R1), be it for a note: so an entry may be dropped in the step that finds a count of 0 or less, whatever
-//!   notes stand. The count itself says nothing of entries: who clones a handle counts first, and if there is no entry makes it in an operation after that. Till then that count is
+//!   notes stand. The count itself says nothing of entries: who clones a handle counts first, and if there is no entry takes that back and counts once more in an operation, which makes it. The count that is taken back is
 //!   nobody's, and nobody relies on it: not who counts a note, nor who gets a further handle and then ends that by a note, which leaves his count to the handle that was noted.
 //! - Newborns are not noted: what an edge or a weak handle leads to is shared before it is led to, so what a newborn's header says holds
 //!   without a look at any table (`mutator::newborn`).

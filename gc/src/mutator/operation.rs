@@ -186,7 +186,7 @@ impl Operation {
         }
     }
 
-    /// Logs an object that has been born with count 1. It is black already if this is marking.
+    /// Makes the entry of an object that has been born with count 1. It is black already if this is marking.
     #[inline]
     pub(crate) fn born(&self, object: Object) {
         self.local().candidates.push(object);

@@ -218,8 +218,8 @@ impl Local {
         match due {
             Due::Up(object) => {
                 // SAFETY: the object of a note is allocated (`mutator::deferred`).
-                let logs = unsafe { object.roots() }.up();
-                if logs && !weakened(Mutation::NoteCountedWithoutEntry) {
+                let owes = unsafe { object.roots() }.up();
+                if owes && !weakened(Mutation::NoteCountedWithoutEntry) {
                     self.candidates.push(object);
                 }
             }

@@ -136,7 +136,7 @@ mutations! {
     RootWithoutShade,
     /// What is claimed is not shaded.
     ClaimWithoutShade,
-    /// What is taken out of a claimed cell is neither shaded nor logged.
+    /// What is taken out of a claimed cell is neither shaded nor given an entry.
     TakeWithoutBarrier,
     /// `GcCell::get` reads the word before its operation begins.
     GetReadsOutside,
@@ -203,7 +203,7 @@ mutations! {
     PublishBeforeMarking,
     /// What the objects that finalizers will see reach is not marked.
     KeepTheFinalizableAlone,
-    /// The handle of the finalizer thread's queue is not logged.
+    /// The handle of the finalizer thread's queue gets no entry.
     QueueWithoutEntry,
 }
 

@@ -1,7 +1,7 @@
 //! The heap verifier: everything that the collector believes, compared with everything else it believes.
 //!
 //! It runs on the worker's thread, when no marker is at work and no span is being swept, with the world stopped and the dropper held
-//! off (`collector::survey`). What still moves then are root counts above 0, as handles are cloned and dropped, and the content of
+//! off (`collector::survey`). What still moves then are root counts, as handles are cloned and dropped, and the content of
 //! cells that are open for writing; and a handle may end at the place of a note that is counted, so that its count stays for a while
 //! (`mutator::deferred`). One check has to do with that: *A root count is at least the number of counted handles found in the heap.* The
 //! cells these were found in are held until all have been compared, so that none can be moved and met twice, or dropped; handles
@@ -50,7 +50,8 @@ use violation::Findings;
 /// looked into.
 ///
 /// Cost: **all threads that allocate or change edges stand still meanwhile**, and so do those that open cells for writing or make weak handles: some tenths of a second for a
-/// million small objects. For each object it takes some 20 bytes of memory.
+/// million small objects. For each object it takes some 20 bytes of memory. If all that it finds are roots without an entry it looks again and again for four seconds, since a handle that is being
+/// cloned may look like that for a moment.
 ///
 /// At most a few hundred violations are listed.
 ///
