@@ -127,7 +127,7 @@ impl EdgeWord {
         while seen.is_counted() {
             let object = if weakened(Mutation::ClaimSharesLate) { seen.object() } else { seen.shared() };
             match self.swap_word(seen, Reading::new(object, false)) {
-                Ok(()) => return (seen.object(), Claimed::ByUs),
+                Ok(()) => return (object, Claimed::ByUs),
                 Err(now) => seen = now,
             }
         }

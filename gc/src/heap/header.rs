@@ -39,6 +39,7 @@ const ONE: u32 = 4;
 const NO_ENTRY: u32 = 1 << 31;
 /// So many handles end the process: the bits of the count have run over, into the sign. Whoever finds the word before it ends finds a count above 0.
 const LIMIT: i32 = 1 << 28;
+/// How far beyond its bounds, 0 and `LIMIT`, a count is still known for what it is.
 const FAR: i32 = LIMIT / 2;
 /// A count of 0, and an entry.
 const ZERO: u32 = NO_ENTRY - LIMIT as u32 * ONE;
@@ -74,7 +75,7 @@ impl Before {
         Before { count: count_in(word), has_entry: word & NO_ENTRY == 0, in_log: word & IN_LOG != 0 }
     }
 
-    /// This step may have taken the last handle away. Not so if another thread is just cloning one, or a place owes a count.
+    /// This step may have taken the last handle away. If it has, and this says no, another thread is just cloning a handle, or a place owes a count.
     #[inline]
     pub(crate) fn may_be_last(self) -> bool {
         self.count <= 1
@@ -162,9 +163,7 @@ impl RootWord {
         let mut seen = self.0.load(Ordering::Relaxed);
         debug_assert!(seen != AWAITS_DROP, "a handle to a dead object");
         loop {
-            let stays = weakened(Mutation::ClaimedStaysUnshared) && seen & UNSHARED != 0;
-            let now = if stays { seen - ONE } else { claimed(seen) };
-            match self.0.compare_exchange_weak(seen, now, Ordering::Release, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(seen, claimed(seen), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
@@ -290,7 +289,8 @@ fn owes_entry(word: u32) -> bool {
 /// The word after a counted handle has become claimed.
 #[inline]
 fn claimed(word: u32) -> u32 {
-    let now = (word - ONE) & !UNSHARED;
+    let shared = if weakened(Mutation::ClaimedStaysUnshared) { 0 } else { UNSHARED };
+    let now = (word - ONE) & !shared;
     // The count is 0 or less, unless the flag is set already.
     let ends = (now as i32) < (ZERO + ONE) as i32 && now & IN_LOG == 0;
     now | if ends { NO_ENTRY } else { 0 }

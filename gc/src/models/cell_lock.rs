@@ -1,6 +1,6 @@
 //! L4, the part of the lock: writers, readers and the marker in one cell.
 
-use super::{free, object, verify_all_orders};
+use super::{count, free, object, verify_all_orders};
 use crate::{
     cell::lock::{Attempt, CellLock, Entered},
     heap::header::Object,
@@ -117,12 +117,6 @@ impl Model {
     }
 }
 
-fn count(object: Object) -> usize {
-    // SAFETY: as above.
-    let count = unsafe { object.roots() }.look().count;
-    count.try_into().expect("the count is not below zero")
-}
-
 /// A writer that takes the handle out owns exactly one count, whether the marker came before, in between or after, and the two never access the
 /// content at once.
 ///
@@ -222,7 +216,7 @@ fn reader_beside_writer_and_marker() {
         cell.mark(false);
         let read = reader.join().unwrap();
         assert_eq!(writer.join().unwrap(), Some(target));
-        assert_eq!(count(target), 1 + usize::from(read.is_some()));
+        assert_eq!(count(target), 1 + i32::from(read.is_some()));
         free(target);
     });
 }

@@ -80,7 +80,7 @@ fn wait_as_a_writer(lock: &CellLock) {
     }
 }
 
-/// Content that a marker leaves counted has an entry for each of its objects, though a reader may not have logged its clone yet: the marker need not
+/// Content that a marker leaves counted has an entry for each of its objects, though a reader may have counted a clone that it will take back: the marker need not
 /// trace it, and may give it up again in the next cycle before it comes to that object.
 ///
 /// Breaks if who counts up logs only from 0: the marker claims the handle; the entry that spoke for it is filtered and dropped, since its count
@@ -120,7 +120,6 @@ fn given_up_beside_a_clone() {
         let reading = writing.join().unwrap();
         let mut counted = false;
         with_lock(&owner, |lock| counted = !lock.is_claimed());
-        drop((ROOTS.take_log(), ROOTS.take_candidates()));
         // SAFETY: the owner holds it.
         let leaf = unsafe { leaf.roots() }.look();
         assert!(!counted || leaf.has_entry, "a root without an entry");

@@ -208,6 +208,12 @@ fn object(count: u32) -> crate::heap::header::Object {
     Object::new(std::ptr::NonNull::from(Box::leak(header)))
 }
 
+/// The root count of a model's object.
+fn count(object: crate::heap::header::Object) -> i32 {
+    // SAFETY: the model frees its objects at its end.
+    unsafe { object.roots() }.look().count
+}
+
 /// Ends the life of a model's object.
 fn free(object: crate::heap::header::Object) {
     // SAFETY: `object` leaked this box, and the model's threads have been joined.

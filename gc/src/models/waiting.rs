@@ -1,7 +1,7 @@
 //! L4, the part of those who wait: downgrading, deadlines, conditions and cells that are written once.
 
 use super::{
-    free, object,
+    count, free, object,
     tiny_heap::{self, ending_here},
     verify,
 };
@@ -156,13 +156,6 @@ fn mark(cell: &impl Trace) {
     marker.finish();
 }
 
-fn count(handle: &Gc<u8>) -> usize {
-    let object = tiny_heap::object(handle);
-    // SAFETY: the handle keeps it.
-    let roots = unsafe { object.roots() };
-    roots.look().count as usize
-}
-
 /// A handle that is taken out of a mutex after waiting has a count, though the marker has claimed it while its thread waited.
 ///
 /// Breaks if locking again takes the content for counted, as it was left.
@@ -184,7 +177,7 @@ fn claimed_while_a_thread_waits() {
         });
         mark(&*owner);
         let taken = waiter.join().unwrap();
-        assert_eq!(count(&taken), 1);
+        assert_eq!(count(tiny_heap::object(&taken)), 1);
     });
 }
 
@@ -226,8 +219,7 @@ fn written_once_beside_the_marker() {
         cell.0.downgrade();
         marker.join().unwrap();
         let claimed = cell.0.is_claimed();
-        // SAFETY: as above.
-        assert_eq!(unsafe { target.roots() }.look().count == 0, claimed);
+        assert_eq!(count(target) == 0, claimed);
         free(target);
     });
 }

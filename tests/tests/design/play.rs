@@ -178,7 +178,7 @@ impl Play<'_> {
     /// The entry of an object that has been counted, in `thread`'s buffer, and while marking a mark.
     pub(crate) fn add_entry(&mut self, thread: u8, id: Id) {
         self.state.buffers[usize::from(thread)].add(id);
-        if self.keeps(Rule::ShadeOnZeroToOne) {
+        if self.keeps(Rule::ShadeWhatIsLogged) {
             self.barrier(id);
         }
     }

@@ -90,14 +90,14 @@ rules! {
 
     /// What is counted and has no entry is logged. Weakened: not inside operations.
     LogWhatIsCounted,
-    /// Whatever its count was: one who clones may have counted it and not logged it yet. Weakened: only if its count was 0.
+    /// Whatever its count was: one who clones may have counted it, and will take that back. Weakened: only if its count was 0.
     LogWhateverTheCount,
-    /// `Gc::clone` logs, too, what it has counted and found without an entry. Weakened: it does not.
+    /// So is what `Gc::clone` has found without an entry and counts once more. Weakened: it is not.
     CloneLogs,
     /// A new object is logged. Weakened: it is not.
     LogAtBirth,
     /// An object that gets an entry during marking is shaded. Weakened: only logged.
-    ShadeOnZeroToOne,
+    ShadeWhatIsLogged,
     /// Filtering keeps what has a count. Weakened: drops it.
     FilterKeepsPositive,
     /// Filtering sets the bit by compare-and-swap. Weakened: by a store of what it read.
@@ -296,7 +296,7 @@ pub(crate) const MISSED: &[(Rule, &Scenario)] = &[
     (Rule::CountedNotesAreRemembered, &NOTES),
     (Rule::ClaimsEndNoCountedNotes, &NEWBORNS),
     (Rule::LogAtBirth, &BIRTHS),
-    (Rule::ShadeOnZeroToOne, &TRAP),
+    (Rule::ShadeWhatIsLogged, &TRAP),
     (Rule::FilterKeepsPositive, &TRAP),
     (Rule::FilterComparesAndSwaps, &TRAP),
     (Rule::FilterSetsTheBit, &TRAP),

@@ -39,7 +39,7 @@ fn two_share_a_cell(state: &mut State) {
 }
 
 /// The known trap of L4: two handles in a lock-type cell, a writer that releases them, a reader that clones one of them
-/// and is held up before it logs the clone.
+/// and is held up before it takes back what it has counted.
 pub(crate) const TRAP: Scenario = Scenario {
     name: "count-back beside a clone window",
     shapes: [LOCK, LEAF, LEAF, LEAF, LEAF],
@@ -487,7 +487,7 @@ pub(crate) const TWO_CELLS: Scenario = Scenario {
     ..BLANK
 };
 
-/// A pin that loads through an object got by 0 to 1 and dropped again.
+/// A pin that loads through an object that is got where there is no entry, and dropped again.
 pub(crate) const PINNED_DROP: Scenario = Scenario {
     name: "pinned loads through dropped handles",
     shapes: [EDGE, EDGE, LEAF, LEAF, LEAF],

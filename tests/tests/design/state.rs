@@ -111,7 +111,7 @@ pub(crate) struct Object {
     /// Below zero where a handle that another thread has noted has ended.
     pub(crate) count: i8,
     pub(crate) in_log: bool,
-    /// Some list has an entry for it, of which the count may rely.
+    /// Some list has an entry for it, on which the count may rely.
     pub(crate) has_entry: bool,
     /// Counted handles are the only way to the object, and always have been.
     pub(crate) unshared: bool,
