@@ -177,7 +177,7 @@ impl Dropper {
 /// Gives a span back to the heap. It may be unswept again by now: then the sweep finds it in its list.
 fn release(span: &'static Span) {
     span.set_place(Place::Loose);
-    let free = span.slots() - span.count_bits(span.allocation_parity());
+    let free = span.free_slots();
     if free == span.slots() {
         // SAFETY: the span is the dropper's alone and nothing in it is allocated.
         unsafe { HEAP.pages.free(span) };

@@ -164,7 +164,7 @@ fn sweep_user(span: &'static Span, cycle: u32) -> Swept {
         waiting.load(Ordering::Relaxed)
     });
     if waiting == 0 {
-        return Swept::Free(span.slots() - span.count_bits(span.allocation_parity()));
+        return Swept::Free(span.free_slots());
     }
     DROPPER.add(span);
     Swept::GivenToDropper

@@ -1,12 +1,12 @@
-//! What the heap holds, in bytes and objects, kept by runs and sweeps rather than by single objects.
+//! What the heap holds, in bytes and objects, kept by spans and sweeps rather than by single objects.
 //!
-//! A run that a thread has acquired counts as allocated whole; what it did not use is returned when its cache is flushed. So the
-//! figures can be too high by a run per span class and thread, and are exact after a cycle.
+//! A span that a thread has in its cache counts as allocated whole; what was not used is returned when the cache is flushed. So the
+//! figures can be too high by a span per span class and thread, and are exact after a cycle.
 
 // Figures: nothing is ordered by them, so models need not look.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Running totals. What is in use is the difference, so that a run costs two shared additions.
+/// Running totals. What is in use is the difference, so that a span costs two shared additions.
 pub(crate) struct Account {
     total_bytes: AtomicU64,
     total_objects: AtomicU64,

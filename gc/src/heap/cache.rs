@@ -1,7 +1,8 @@
 //! A thread's own spans: for each span class a run of free slots, taken from by moving a pointer.
 //!
-//! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
-//! those of the slots that were not used cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
+//! All free slots of a span are bought when it comes to the cache, that is, they count as allocated; those that were not used are returned when the cache is flushed. So threads that
+//! take many short runs do not write to the shared figures for each. A run is acquired whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set, and
+//! those of the slots that were not used cleared by the flush. So the hit path touches no bitmap, takes no lock
 //! and writes nothing that other threads read.
 //!
 //! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
@@ -26,7 +27,7 @@ use std::{
     ptr::{NonNull, null, null_mut},
 };
 
-/// What a thread has of a span: the free slots that it has bought. Those at hand, from which it takes, and those that wait.
+/// What a thread has of a span: the free slots that it has acquired. Those at hand, from which it takes, and those that wait.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Run {
@@ -98,7 +99,7 @@ pub(crate) struct Cache {
 
 /// What a refill came to.
 pub(crate) enum Refill {
-    /// The next `allocate` of this span class succeeds; the run has this many bytes.
+    /// The next `allocate` of this span class succeeds; so many bytes have been bought for it.
     Ready(usize),
     /// A span whose dead must be dropped outside any operation; the caller owns the sweep. Then try again.
     Sweep(&'static Span),
@@ -125,7 +126,7 @@ impl Cache {
     /// last flushed. If the span is in the cache no more, or too many other slots have been given back, nothing happens.
     ///
     /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
-    /// and was taken since the last flush is of a run that was bought with this span.
+    /// and was taken since the last flush is of a run that was acquired with this span.
     ///
     /// # Safety
     /// There is such a span class, or it is [`NO_SPAN_CLASS`].
@@ -148,13 +149,13 @@ impl Cache {
         if run.fetch_waiting() {
             return Refill::Ready(0);
         }
+        let mut bought = 0;
         loop {
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
                 if let Some(free) = span.next_free_run() {
-                    let bytes = free.len();
-                    acquire(heap, span, free, black, run);
-                    return Refill::Ready(bytes);
+                    acquire(span, free, black, run);
+                    return Refill::Ready(bought);
                 }
                 *run = Run { recycled: run.recycled, ..NO_RUN };
                 heap.central(index).give(span, false);
@@ -162,6 +163,7 @@ impl Cache {
             match next_span(heap, class, kind) {
                 Next::Span(span) => {
                     span.set_place(Place::Cached);
+                    bought = buy(heap, span, black);
                     *run = Run {
                         first: span.first_slot(),
                         bytes: span.slots_bytes(),
@@ -191,6 +193,8 @@ impl Cache {
             }
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
+                let left = span.free_slots();
+                heap.account.returned(left * span.slot_size(), left);
                 if weakened(Mutation::GiveBeforeTail) {
                     heap.central(index).give(span, true);
                     release(heap, span, &run);
@@ -203,14 +207,21 @@ impl Cache {
     }
 }
 
-/// Buys `free` of `span`, which is that of `run`.
-fn acquire(heap: &Heap, span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) {
+/// Buys the free slots of `span`. Their bytes.
+fn buy(heap: &Heap, span: &Span, black: bool) -> usize {
+    let slots = span.free_slots();
+    let bytes = slots * span.slot_size();
+    heap.account.allocated(bytes, slots, black);
+    bytes
+}
+
+/// Has `free` of `span`, which is that of `run`, be at hand.
+fn acquire(span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) {
     span.set_allocated(free.clone());
     if black && !weakened(Mutation::AllocateWhite) {
         span.set_marked(free.clone());
     }
     span.set_cursor(free.end);
-    heap.account.allocated(free.len(), free.len() / span.slot_size(), black);
     run.next = run.first.wrapping_add(free.start);
     run.end = run.first.wrapping_add(free.end);
 }
@@ -418,6 +429,32 @@ mod tests {
         assert!(span.place() == Place::Central && it.run().span.is_null());
         // What comes first is free now is found first.
         assert_eq!(it.take_many(), [slots[2], slots[5].wrapping_add(SIZE)]);
+    }
+
+    /// However short the runs of a span are, the figures that threads share change when it comes and when it goes.
+    #[test]
+    fn a_span_is_bought_once() {
+        let mut it = Fixture::new();
+        let (first, _) = it.take();
+        let span = it.span();
+        it.cache.flush(it.heap);
+        let offset = |index: usize| index * SIZE..(index + 1) * SIZE;
+        (2..span.slots()).step_by(2).for_each(|index| span.set_allocated(offset(index)));
+        let (taken, free) = (span.slots().div_ceil(2), span.slots() / 2);
+        it.heap.account.allocated((taken - 1) * SIZE, taken - 1, false);
+
+        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, false), Refill::Ready(bytes) if bytes == free * SIZE));
+        let total = || it.heap.account.total_objects() as usize;
+        assert_eq!((it.run().span, total()), (std::ptr::from_ref(span), span.slots()));
+        for index in (1..2 * 5).step_by(2) {
+            let slot = it.cache.allocate(INDEX, SIZE).unwrap().as_ptr();
+            assert_eq!(slot.addr() - first.addr(), offset(index).start);
+            assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, false), Refill::Ready(0)));
+        }
+        assert_eq!(total(), span.slots());
+        it.cache.flush(it.heap);
+        assert_eq!((total(), it.heap.account.used_objects()), (taken + 5, taken + 5));
+        assert_eq!(it.heap.account.used_bytes(), (taken + 5) * SIZE);
     }
 
     #[test]

@@ -46,18 +46,18 @@ impl Span {
     /// The next run of free slots at or after the cursor. The span's owner calls this.
     pub(crate) fn next_free_run(&self) -> Option<Range<usize>> {
         let bits = self.bits(self.allocation_parity());
-        let (size, limit) = (self.slot_size(), self.slots_bytes());
-        let mut start = self.cursor();
+        let limit = self.slots_bytes();
         let origin = self.granule(0);
-        while start < limit {
-            let granule = origin + start / GRANULE;
-            if bits[granule / 64].load(Ordering::Relaxed) >> (granule % 64) & 1 == 0 {
-                let end = next_set(bits, granule).map_or(limit, |g| (g - origin) * GRANULE);
-                return Some(start..end.min(limit));
-            }
-            start += size;
-        }
-        None
+        let stride = self.slot_size() / GRANULE;
+        let first = next_free(bits, origin + self.cursor() / GRANULE, origin + limit / GRANULE, stride)?;
+        let start = (first - origin) * GRANULE;
+        let end = next_set(bits, first).map_or(limit, |g| (g - origin) * GRANULE);
+        Some(start..end.min(limit))
+    }
+
+    /// The number of free slots.
+    pub(crate) fn free_slots(&self) -> usize {
+        self.slots() - self.count_bits(self.allocation_parity())
     }
 
     /// Whether the allocation bit of the slot at `address` is set.
@@ -124,15 +124,16 @@ impl Span {
             }
             return;
         }
-        while granule < end {
-            let (word, first) = (granule / 64, granule % 64);
-            let mut mask = PATTERN[stride] << first;
+        loop {
+            let word = granule / 64;
+            let mask = PATTERN[stride] << (granule % 64);
             let left = end - word * 64;
-            if left < 64 {
-                mask &= (1 << left) - 1;
+            if left <= 64 {
+                f(word, mask & (!0 >> (64 - left)));
+                return;
             }
             f(word, mask);
-            granule += (64 - first).div_ceil(stride) * stride;
+            granule = in_next_word(granule, stride);
         }
     }
 
@@ -169,6 +170,27 @@ impl Span {
     }
 }
 
+/// The first slot whose bit is clear, of those that begin at `granule` or any number of strides after it, before `end`.
+fn next_free(bits: &[AtomicU64], mut granule: usize, end: usize, stride: usize) -> Option<usize> {
+    while granule < end {
+        let clear = !bits[granule / 64].load(Ordering::Relaxed) >> (granule % 64);
+        let free = if stride < 64 { clear & PATTERN[stride] } else { clear & 1 };
+        if free != 0 {
+            return Some(granule + free.trailing_zeros() as usize).filter(|&first| first < end);
+        }
+        granule = if stride < 64 { in_next_word(granule, stride) } else { granule + stride };
+    }
+    None
+}
+
+/// The first slot in a later word, where one begins at `granule` and each takes `stride`, which is less than a word.
+#[inline]
+fn in_next_word(granule: usize, stride: usize) -> usize {
+    // In 32 bits, since that divides faster.
+    let left = 64 - granule as u32 % 64;
+    granule + (left.div_ceil(stride as u32) * stride as u32) as usize
+}
+
 /// The first set bit at or after `granule`.
 fn next_set(bits: &[AtomicU64], granule: usize) -> Option<usize> {
     let mut index = granule / 64;
@@ -178,4 +200,37 @@ fn next_set(bits: &[AtomicU64], granule: usize) -> Option<usize> {
         word = bits.get(index)?.load(Ordering::Relaxed);
     }
     Some(index * 64 + word.trailing_zeros() as usize)
+}
+
+#[cfg(all(test, not(graphgc_loom)))]
+mod tests {
+    use super::*;
+
+    /// For slots of any size, anywhere in words of which some bits are set.
+    #[test]
+    fn the_next_free_slot_is_the_first_whose_bit_is_clear() {
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let mut found = [0; 2];
+        for _ in 0..if cfg!(miri) { 300 } else { 30_000 } {
+            let most = [10, 200][random(2)];
+            let stride = 1 + random(most);
+            let (origin, slots) = (random(64), 1 + random(1000 / stride));
+            let end = origin + slots * stride;
+            let bits: Vec<_> = (0..1 + end / 64).map(|_| AtomicU64::new(0)).collect();
+            let is_set = |granule: usize| bits[granule / 64].load(Ordering::Relaxed) >> (granule % 64) & 1 != 0;
+            let full = random(2) == 0;
+            for slot in (origin..end).step_by(stride).filter(|_| full || random(8) != 0) {
+                bits[slot / 64].fetch_or(1 << (slot % 64), Ordering::Relaxed);
+            }
+            let from = origin + random(slots + 1) * stride;
+            let expected = (from..end).step_by(stride).find(|&slot| !is_set(slot));
+            assert_eq!(next_free(&bits, from, end, stride), expected, "{from}..{end} by {stride}");
+            found[usize::from(expected.is_some())] += 1;
+        }
+        assert!(found.iter().all(|&times| times > 100 || cfg!(miri)), "{found:?}");
+    }
 }
