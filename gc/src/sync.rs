@@ -99,6 +99,47 @@ impl<T> std::ops::Deref for Global<T> {
     }
 }
 
+/// What an atomic holds, for one who has it alone: by a plain load, of which the compiler may know the result.
+///
+/// # Safety
+/// Nobody else writes to it meanwhile, and whoever did has synchronised with the caller.
+#[cfg(not(graphgc_loom))]
+#[inline(always)]
+pub(crate) unsafe fn load_plainly<T>(atomic: &AtomicPtr<T>) -> *mut T {
+    // SAFETY: by contract.
+    unsafe { *atomic.as_ptr() }
+}
+
+/// The same; in models loom watches that the contract is kept.
+///
+/// # Safety
+/// As above.
+#[cfg(graphgc_loom)]
+pub(crate) unsafe fn load_plainly<T>(atomic: &AtomicPtr<T>) -> *mut T {
+    // SAFETY: by contract.
+    unsafe { atomic.unsync_load() }
+}
+
+/// Puts a value into an atomic, for one who has it alone: by a plain store.
+///
+/// # Safety
+/// Nobody else gets at it meanwhile.
+#[cfg(not(graphgc_loom))]
+#[inline(always)]
+pub(crate) unsafe fn store_plainly<T>(atomic: &AtomicPtr<T>, value: *mut T) {
+    // SAFETY: by contract.
+    unsafe { *atomic.as_ptr() = value }
+}
+
+/// The same; loom knows no such store of an atomic that is shared.
+///
+/// # Safety
+/// As above.
+#[cfg(graphgc_loom)]
+pub(crate) unsafe fn store_plainly<T>(atomic: &AtomicPtr<T>, value: *mut T) {
+    atomic.store(value, Ordering::Relaxed);
+}
+
 /// `strong`, unless the line has been weakened.
 #[inline(always)]
 pub(crate) fn unless(mutation: Mutation, strong: Ordering) -> Ordering {

@@ -23,7 +23,7 @@
 
 use crate::{
     heap::header::{Header, Object},
-    sync::{AtomicPtr, Mutation, Ordering, weakened},
+    sync::{AtomicPtr, Mutation, Ordering, load_plainly, store_plainly, weakened},
 };
 use std::ptr::{NonNull, null_mut};
 
@@ -56,7 +56,14 @@ impl Reading {
     /// The object, in an operation, under a pin or inside the cell's owner as a marker is, by one who may not be alone with the cell.
     #[inline]
     pub(crate) fn shared(self) -> Option<Object> {
-        if self.is_counted() { self.object_of_counted() } else { NonNull::new(self.0).map(Object::new) }
+        if self.is_counted() { self.object_of_counted() } else { self.object_of_claimed() }
+    }
+
+    /// [`object`](Self::object) of a reading that is not counted: there is no flag to mask off.
+    #[inline]
+    fn object_of_claimed(self) -> Option<Object> {
+        debug_assert!(!self.is_counted());
+        NonNull::new(self.0).map(Object::new)
     }
 
     /// Out of line, or the compiler would mask in both cases instead of branching.
@@ -122,8 +129,16 @@ impl EdgeWord {
 
     /// Sets the flag to *claimed* and gives back what was in the cell. If the flag changed, the caller owes the
     /// target one count down.
+    #[inline]
     pub(crate) fn claim(&self) -> (Option<Object>, Claimed) {
-        let mut seen = self.read();
+        let seen = self.read();
+        if seen.is_counted() { self.claim_counted(seen) } else { (seen.object_of_claimed(), Claimed::Before) }
+    }
+
+    /// The same for a cell that was counted when it was read.
+    #[cold]
+    #[inline(never)]
+    fn claim_counted(&self, mut seen: Reading) -> (Option<Object>, Claimed) {
         while seen.is_counted() {
             let object = if weakened(Mutation::ClaimSharesLate) { seen.object() } else { seen.shared() };
             match self.swap_word(seen, Reading::new(object, false)) {
@@ -131,19 +146,24 @@ impl EdgeWord {
                 Err(now) => seen = now,
             }
         }
-        (seen.object(), Claimed::Before)
+        (seen.object_of_claimed(), Claimed::Before)
     }
 
-    /// [`claim`](Self::claim) for a cell that nobody else can reach, in which the word needs no compare-and-swap. What the caller
-    /// owes a count down, if anything.
+    /// [`claim`](Self::claim) by plain accesses, which the compiler may join with those that have just put the value where it is: of a cell whose edge is known, or none, nothing is left to do.
+    /// What the caller owes a count down, if anything.
+    ///
+    /// # Safety
+    /// Nobody else can reach the cell.
     #[inline]
-    pub(crate) fn claim_unshared(&self) -> Option<Object> {
-        let seen = self.read();
+    pub(crate) unsafe fn claim_unshared(&self) -> Option<Object> {
+        // SAFETY: by contract.
+        let seen = Reading(unsafe { load_plainly(&self.0) });
         if !seen.is_counted() {
             return None;
         }
         let object = seen.object();
-        self.overwrite_claimed(object);
+        // SAFETY: by contract.
+        unsafe { store_plainly(&self.0, Reading::new(object, false).0) };
         object
     }
 

@@ -97,6 +97,15 @@ turned!(AtomicU64, u64; fetch_add, fetch_sub, fetch_or, fetch_and, fetch_xor, fe
 turned!(AtomicUsize, usize; fetch_add, fetch_sub, fetch_or, fetch_and, fetch_xor, fetch_max);
 turned!(AtomicPtr, *mut T, <T>; );
 
+impl<T> AtomicPtr<T> {
+    /// # Safety
+    /// Nobody else writes to it meanwhile.
+    pub(crate) unsafe fn unsync_load(&self) -> *mut T {
+        // SAFETY: by contract.
+        unsafe { self.taking_turn().unsync_load() }
+    }
+}
+
 macro_rules! zero {
     ($($name:ident),*) => { $(impl Default for $name { fn default() -> Self { Self::new(Default::default()) } })* };
 }

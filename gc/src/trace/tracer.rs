@@ -157,7 +157,8 @@ impl<'a> Tracer<'a> {
         match &mut self.pass {
             Pass::Mark(marker) => marker.edge_cell(cell, facts),
             Pass::Claim(operation) => {
-                if let Some(object) = cell.claim_unshared() {
+                // SAFETY: the value is a newborn's, of which nobody else knows.
+                if let Some(object) = unsafe { cell.claim_unshared() } {
                     operation.claim_for_newborn(object);
                 }
             }
@@ -277,7 +278,8 @@ impl Claim {
 
     #[inline]
     fn edge_cell(&mut self, cell: &EdgeWord) {
-        if let Some(object) = cell.claim_unshared() {
+        // SAFETY: the value is a newborn's, of which nobody else knows.
+        if let Some(object) = unsafe { cell.claim_unshared() } {
             self.claim(object);
         }
     }
