@@ -53,6 +53,12 @@ pub(crate) mod sealed {
 
         /// The object, borrowed. May allocate.
         fn object(&self) -> Option<Object>;
+
+        /// As `object`, of a claimed edge: its object is shared already, and need not be looked at.
+        #[inline]
+        fn object_of_claimed(&self) -> Option<Object> {
+            self.object()
+        }
     }
 
     /// A handle to it takes one word. True of all that is `Sized`; here for what the compiler says if it is not.
@@ -133,6 +139,14 @@ unsafe impl<T: Trace> Sealed for Gc<T> {
     fn object(&self) -> Option<Object> {
         Some(self.as_object())
     }
+
+    #[inline]
+    fn object_of_claimed(&self) -> Option<Object> {
+        let object = self.as_counted();
+        // SAFETY: an edge keeps it alive.
+        debug_assert!(!unsafe { object.roots() }.is_unshared());
+        Some(object)
+    }
 }
 
 #[expect(private_interfaces, reason = "sealed")]
@@ -159,6 +173,11 @@ unsafe impl<T: Trace> Sealed for Option<Gc<T>> {
     #[inline]
     fn object(&self) -> Option<Object> {
         self.as_ref().map(Gc::as_object)
+    }
+
+    #[inline]
+    fn object_of_claimed(&self) -> Option<Object> {
+        self.as_ref().and_then(Sealed::object_of_claimed)
     }
 }
 

@@ -166,6 +166,13 @@ impl CellLock {
         self.0.load(Ordering::Relaxed) & (WRITER | RELEASING) != 0
     }
 
+    /// Of such a lock that is not held for writing: whether the content is claimed. Acquires what the one who claimed it did.
+    #[inline]
+    pub(crate) fn look_to_read(&self) -> Option<bool> {
+        let seen = self.0.load(unless(Mutation::LookIsRelaxed, Ordering::Acquire));
+        (seen & (WRITER | RELEASING) == 0).then_some(seen & CLAIMED != 0)
+    }
+
     /// Of such a lock, in an operation: how an attempt to write would go, which need not be made: outside marking nobody but the thread looks at the lock
     /// before the operation ends. None while marking: a marker may come in between. Acquires what the last one did.
     #[inline]

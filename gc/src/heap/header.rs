@@ -205,7 +205,6 @@ impl RootWord {
     }
 
     /// Whether counted handles are the only ways to the object.
-    #[cfg(graphgc_loom)]
     pub(crate) fn is_unshared(&self) -> bool {
         self.0.load(Ordering::Relaxed) & UNSHARED != 0
     }

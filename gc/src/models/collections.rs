@@ -4,9 +4,18 @@
 
 use super::{
     tiny_heap::{cycle, ending_here, is_allocated, mutator, object},
-    verify,
+    verify, verify_all_orders,
 };
-use crate::{Gc, GcMap, GcRefVec, GcVec, heap::header::Object, pin, sync::Mutation};
+use crate::{
+    Gc, GcMap, GcRefCell, GcRefVec, GcVec,
+    collector::mark::Marker,
+    heap::header::Object,
+    mutator::record::{WORLD, stop_the_world},
+    pin,
+    sync::Mutation,
+    trace::type_info::TypeInfo,
+};
+use loom::thread;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type Leaf = Gc<u8>;
@@ -85,6 +94,52 @@ fn changed_by_one_thread_beside_a_cycle() {
             assert!(vector.borrow().iter().all(|edge| is_allocated(object(edge))));
             drop((first, vector));
         });
+    });
+}
+
+/// A value that goes to the thread which is to have it alone.
+struct Moved<T>(T);
+
+// SAFETY: only those of this model are: handles whose object no other thread uses from then on, but for the marker.
+unsafe impl<T> Send for Moved<T> {}
+
+impl<T> Moved<T> {
+    fn get(self) -> T {
+        self.0
+    }
+}
+
+/// What a pinned thread loads from content that the marker is claiming stays, however the handle to it ends.
+///
+/// Breaks if the thread learns that the content is claimed, so that the object is shared, but not what the marker did before: it finds its newborn's header
+/// as it has written it, ends what it loaded as a newborn's only handle, and the next object gets the slot that the edge leads to.
+#[test]
+fn loaded_beside_a_claim() {
+    verify_all_orders(2, &[Mutation::LookIsRelaxed], || {
+        let owner = ending_here(|| Gc::new(GcRefCell::new(GcRefVec::<Leaf>::new())));
+        let marked = object(&owner);
+        stop_the_world();
+        WORLD.change_phase(true);
+        let owner = Moved(owner);
+        let user = thread::spawn(move || {
+            let owner = owner.get();
+            ending_here(|| {
+                *owner.borrow_mut() = GcRefVec::from(vec![Gc::new(1)]);
+                let guard = pin();
+                let load = || owner.borrow().load(0, &guard).unwrap().to_gc();
+                drop(load());
+                let next = Gc::new(2);
+                let edge = load();
+                assert!(*edge == 1 && !Gc::ptr_eq(&edge, &next), "the slot is used again");
+            });
+            Moved(owner)
+        });
+        let mut marker = Marker::new(true);
+        // SAFETY: the thread has a handle to it, and its type is written in its header.
+        unsafe { TypeInfo::of(marked).mark(marked, &mut marker) };
+        marker.finish();
+        let owner = user.join().unwrap().get();
+        ending_here(|| drop(owner));
     });
 }
 

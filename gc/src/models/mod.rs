@@ -17,7 +17,7 @@
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `EntryOnlyFromZero` |
 //! | L4, release in slices vs. S2 | `slices` | `EndWhileReleasing` |
 //! | L4, those who wait: downgrading, deadlines, conditions, cells written once | `waiting` | `DowngradeInTwoSteps`, `DowngradeIsRelaxed`, `DowngradeWakesNobody`, `TimedOutWriterStaysQueued`, `WaitUnlocksFirst`, `RelockCountsNothing`, `MarkerEntersWriteHeld` |
-//! | L3, L4 for collections | `collections` | `MarkerSkipsOperation`, `EdgeOutWithoutShade`, `EdgeOverwrittenWithoutShade`, `EdgeSwapWithoutShade`, `InsertForgetsProgress`, `RebuildWithoutShade` |
+//! | L3, L4 for collections | `collections` | `MarkerSkipsOperation`, `EdgeOutWithoutShade`, `EdgeOverwrittenWithoutShade`, `EdgeSwapWithoutShade`, `InsertForgetsProgress`, `RebuildWithoutShade`, `LookIsRelaxed` |
 //! | L5 sweep vs. allocation from the same span | `allocation::{allocation_beside_a_cycle, a_mutators_sweep_beside_the_next_cycle}` | `UpdateKeepsCache`, `RefillFromUnswept`, `SweepWithoutWaiting`, `SweepCountedLate` |
 //! | L6 upgrade vs. S2, clearing pass, slot reuse | `weak` | `UpgradeIgnoresMarks`, `UpgradeReadsOutside`, `ClearWithoutHandshake`, `PinnedUpgradeWithoutShade`, `LinksAreNotKept`, `InsertWithoutLook` |
 //! | ephemerons: marking vs. waiting, reading vs. S2 and the sweep | `ephemerons` | `WaitWithoutLook`, `EphemeronIgnoresMarks`, `ClearWithoutHandshake` |

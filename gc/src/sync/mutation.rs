@@ -117,6 +117,8 @@ mutations! {
     PlainWriteWhileMarking,
     /// Its end does not release what was written.
     PlainEndIsRelaxed,
+    /// A look at whether the content of a collection is claimed does not acquire what the marker did that claimed it.
+    LookIsRelaxed,
     /// A writer looks for parked threads before it gives the lock up.
     WakeBeforeUnlock,
     /// Going from writing to reading gives the lock up in between.

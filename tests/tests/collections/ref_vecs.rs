@@ -97,12 +97,43 @@ fn changes_as_std_does() {
                     vec.truncate(index);
                     model.truncate(index);
                 }
+                15 if turn % 50 == 0 => {
+                    assert!(vec.iter_pinned(&guard).map(|number| *number).eq(model.iter().copied()));
+                }
                 _ => assert_eq!(vec.load(index, &guard).as_deref(), model.get(index)),
             }
         }
         assert_eq!(numbers(vec), model);
         vec.clear();
         assert!(vec.is_empty());
+    });
+}
+
+/// The loop that walks over a vector changes it; what it has met stays for as long as it is pinned.
+#[test]
+fn changed_while_it_is_walked_over() {
+    everywhere(|vec: &GcRefVec<Gc<u32>>| {
+        (0..4).for_each(|number| vec.push(Gc::new(number)));
+        let guard = pin();
+        let mut met = Vec::new();
+        for number in vec.iter_pinned(&guard) {
+            met.push(number);
+            match *number {
+                1 => (10..40).for_each(|more| vec.push(Gc::new(more))),
+                11 => vec.truncate(6),
+                _ => (),
+            }
+        }
+        vec.clear();
+        assert_eq!(met.iter().map(|number| **number).collect::<Vec<_>>(), [0, 1, 2, 3, 10, 11]);
+        let mut steps = vec.iter_pinned(&guard);
+        assert!(steps.next().is_none());
+        vec.push(Gc::new(7));
+        assert_eq!(steps.next().as_deref(), Some(&7), "each step takes what is there then");
+        vec.retain(|_| {
+            assert!(conflicts(|| _ = vec.iter_pinned(&guard).next()));
+            false
+        });
     });
 }
 

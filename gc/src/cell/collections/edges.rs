@@ -59,7 +59,9 @@ impl<P: Element> Writer<'_, P> {
     /// An element becomes the caller's.
     #[inline]
     fn go_out(&self, edge: &P) {
-        if let (Some(operation), Some(object)) = (self.operation, edge.object()) {
+        if let Some(operation) = self.operation
+            && let Some(object) = edge.object_of_claimed()
+        {
             if weakened(Mutation::EdgeOutWithoutShade) {
                 // SAFETY: the element keeps it alive.
                 unsafe { object.roots() }.up();
@@ -70,7 +72,8 @@ impl<P: Element> Writer<'_, P> {
     }
 
     fn moves(&self, index: usize) {
-        if let (Some(operation), Some(object)) = (self.operation, self.content[index].object())
+        if let Some(operation) = self.operation
+            && let Some(object) = self.content[index].object_of_claimed()
             && !weakened(Mutation::EdgeSwapWithoutShade)
         {
             operation.shade(object);
@@ -152,7 +155,7 @@ impl<P: Element> Writer<'_, P> {
         let old = ManuallyDrop::new(old);
         // Outside marking the old target is not even looked at: it is in no cache, most of the time.
         if operation.phase.is_marking()
-            && let Some(object) = old.object()
+            && let Some(object) = old.object_of_claimed()
             && !weakened(Mutation::EdgeOverwrittenWithoutShade)
         {
             operation.shade(object);

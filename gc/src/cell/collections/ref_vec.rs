@@ -306,9 +306,36 @@ impl<P: Element + Trace> GcRefVec<P> {
     /// As [`borrow`](Self::borrow).
     #[inline]
     #[track_caller]
-    pub fn load<'g>(&self, index: usize, _guard: &'g Guard) -> Option<P::Local<'g>> {
-        // SAFETY: the object is reachable through this vector now, when the pin is held.
-        self.glance(|edges| edges.get(index).map(|edge| unsafe { P::Local::from_object(edge.object()) }))
+    pub fn load<'g>(&self, index: usize, guard: &'g Guard) -> Option<P::Local<'g>> {
+        self.0.load(index, guard).unwrap_or_else(|| borrowed())
+    }
+
+    /// Goes over the elements from the first to the last, with nothing borrowed between two calls: the vector may be changed meanwhile, also by the loop itself. Each
+    /// call takes what is then at the next index. Cost of a step: as [`load`](Self::load); nothing is counted or written.
+    ///
+    /// # Panics
+    /// Each step as [`borrow`](Self::borrow).
+    ///
+    /// ```
+    /// use graphgc::{Gc, GcRefVec, pin};
+    ///
+    /// let numbers: GcRefVec<_> = (1..=3).map(Gc::new).collect();
+    /// let guard = pin();
+    /// let mut sum = 0;
+    /// for number in numbers.iter_pinned(&guard) {
+    ///     sum += *number;
+    ///     numbers.pop();
+    /// }
+    /// assert_eq!(sum, 1 + 2, "after the second there was none left");
+    /// ```
+    #[inline]
+    pub fn iter_pinned<'g>(&self, guard: &'g Guard) -> impl Iterator<Item = P::Local<'g>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let edge = self.load(next, guard)?;
+            next += 1;
+            Some(edge)
+        })
     }
 
     /// [`push`](Self::push) of an edge that a pin may be all that keeps. Cost: nothing is counted if the vector lies in the heap.

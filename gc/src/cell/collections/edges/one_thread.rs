@@ -4,13 +4,15 @@
 //! one operation, does not take the lock outside marking: no marker is about, the next one comes after an S1 that waits
 //! for the operation, and a change runs no code that could come back here. And there is nothing to shade.
 
-use super::{Buffer, Edges, Reserved, Writer};
+use super::{Buffer, Edges, Element, Reserved, Writer};
 use crate::{
     cell::{
         borrow::{BorrowLock, Borrowed},
+        gc_cell::sealed::PinnedEdge,
         lock::Attempt,
         lock_cell::Lock,
     },
+    handle::Guard,
     mutator::Operation,
     sync::const_fn,
 };
@@ -35,6 +37,20 @@ impl<P> Edges<P, BorrowLock> {
     pub(in crate::cell::collections) fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> Option<R> {
         // SAFETY: writers are this thread, which looks.
         (!self.lock.word().bars_readers()).then(|| look(unsafe { &*self.slice() }))
+    }
+
+    /// The element at `index`, if there is one, for as long as the guard is held; nothing if it is reserved. That of claimed content is not looked at.
+    #[inline]
+    pub(in crate::cell::collections) fn load<'g>(&self, index: usize, _guard: &'g Guard) -> Option<Option<P::Local<'g>>>
+    where
+        P: Element,
+    {
+        let claimed = self.lock.word().look_to_read()?;
+        // SAFETY: as in `glance`.
+        let edge = unsafe { &*self.slice() }.get(index);
+        let object = |edge: &P| if claimed { edge.object_of_claimed() } else { edge.object() };
+        // SAFETY: the object is reachable through this collection now, when the pin is held.
+        Some(edge.map(|edge| unsafe { P::Local::from_object(object(edge)) }))
     }
 
     /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. Outside marking the lock is only looked at.
