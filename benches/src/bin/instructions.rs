@@ -91,6 +91,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("GcRefCell::borrow", |times| on_ring(times, |node| _ = black_box(node.list.borrow().len()))),
     ("GcRefCell::borrow_mut", |times| on_ring(times, |node| _ = black_box(node.list.borrow_mut().len()))),
     ("GcRefVec::get", |times| on_ring(times, |node| drop(black_box(node.edges.get(0))))),
+    ("GcRefVec::load", |times| pinned(times, |node, guard| _ = black_box(node.edges.load(0, guard)))),
     ("GcRefVec::store", |times| pinned(times, |node, guard| node.edges.store(0, node.local(guard), guard))),
     ("GcMutex::lock", |times| on_ring(times, |node| *node.number.lock() += 1)),
     ("pin", |times| repeat(times, || drop(black_box(pin())))),
