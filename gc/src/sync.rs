@@ -110,7 +110,7 @@ pub(crate) unsafe fn load_plainly<T>(atomic: &AtomicPtr<T>) -> *mut T {
     unsafe { *atomic.as_ptr() }
 }
 
-/// The same; in models loom watches that the contract is kept.
+/// The same; in models loom notices stores of others at the same time.
 ///
 /// # Safety
 /// As above.
@@ -131,7 +131,7 @@ pub(crate) unsafe fn store_plainly<T>(atomic: &AtomicPtr<T>, value: *mut T) {
     unsafe { *atomic.as_ptr() = value }
 }
 
-/// The same; loom knows no such store of an atomic that is shared.
+/// The same, as loom knows no such store of an atomic that is shared: it notices nothing.
 ///
 /// # Safety
 /// As above.

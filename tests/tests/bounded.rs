@@ -1,9 +1,9 @@
 //! Cyclic garbage of many gigabytes in little memory: the heap grows no further than what lives asks for, however fast
 //! threads allocate.
 
-use graphgc::{Gc, GcCell, Trace, stats};
+use graphgc::{Gc, GcCell, Trace, collect, pin, stats};
 use graphgc_tests::process::{alone, peak_memory};
-use std::thread;
+use std::{hint::black_box, thread, time::Duration};
 
 const TOTAL: u64 = 10 << 30;
 const MOST_RESIDENT: u64 = 256 << 20;
@@ -85,5 +85,29 @@ fn beside_a_graph_that_lives() {
         assert!(living.iter().enumerate().all(|(number, node)| node.payload[252] == number as u64));
         let peak = peak_memory().unwrap_or(stats().span_bytes);
         assert!(peak < MOST_RESIDENT, "peak of {} MiB; {:?}", peak >> 20, stats());
+    });
+}
+
+/// Threads that end while the collector marks leave nothing behind that counts as live, however full of gaps the heap is in which they have made something.
+#[test]
+fn threads_that_end_while_marking() {
+    alone("threads_that_end_while_marking", &[], || {
+        let mut held: Vec<_> = (0..100_000u64).map(|number| Some(Gc::new([number; 2]))).collect();
+        held.iter_mut().step_by(2).for_each(|object| *object = None);
+        (0..2).for_each(|_| _ = collect());
+        let live = stats().marked_bytes;
+        let guard = pin();
+        let cycle = thread::spawn(collect);
+        thread::sleep(Duration::from_millis(100));
+        for number in 0..1000 {
+            thread::spawn(move || drop(black_box(Gc::new([number; 2])))).join().unwrap();
+        }
+        drop(guard);
+        let mut most = 0;
+        while !cycle.is_finished() {
+            most = most.max(stats().marked_bytes);
+        }
+        assert!((live..live / 2 * 3).contains(&most), "{live} bytes, then {most}");
+        assert_eq!(held.iter().flatten().count(), 50_000);
     });
 }

@@ -4,7 +4,7 @@
 //! compare-and-swap of the whole word, so that whoever changes it knows whether what it put in and took out is
 //! counted. Success releases, loads acquire: an object's header and payload were written before its address got here.
 //!
-//! One change needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
+//! Whoever has a cell to himself, in a value that has just moved into a new object, claims it by plain accesses. One change to a cell that others know needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
 //! ([`stays_claimed`](EdgeWord::stays_claimed)). A word that is claimed then stays claimed as long as the operation lasts. Three parties change flags.
 //! The marker is away, and comes back after another S1, which waits for the operation. The claim pass changes cells that nobody else knows.
 //! Who releases the content of an outer cell holds that one for writing, so that nobody else has a reference to this one.
@@ -106,7 +106,7 @@ impl EdgeWord {
         (!marking || weakened(Mutation::PlainStoreWhileMarking)) && !self.read().is_counted()
     }
 
-    /// Puts `object` in and forgets what was there, by a plain store: in a cell that [stays claimed](Self::stays_claimed), or one that nobody else knows.
+    /// Puts `object` in and forgets what was there, by a plain store: in a cell that [stays claimed](Self::stays_claimed).
     #[inline]
     pub(crate) fn overwrite_claimed(&self, object: Option<Object>) {
         self.0.store(Reading::new(object, false).0, Ordering::Release);

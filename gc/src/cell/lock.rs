@@ -166,7 +166,7 @@ impl CellLock {
         self.0.load(Ordering::Relaxed) & (WRITER | RELEASING) != 0
     }
 
-    /// Of such a lock that is not held for writing: whether the content is claimed. Acquires what the one who claimed it did.
+    /// Of such a lock: whether the content is claimed; nothing if it is held for writing or reserved. Acquires what the one who claimed it did.
     #[inline]
     pub(crate) fn look_to_read(&self) -> Option<bool> {
         let seen = self.0.load(unless(Mutation::LookIsRelaxed, Ordering::Acquire));

@@ -53,10 +53,10 @@ pub(crate) fn begin_marking() {
     WAITING.begin_cycle();
     let begun = Instant::now();
     stop_the_world();
+    HEAP.account.take_black_bytes();
     WORLD.change_phase(true);
     TOTALS.s1_took(begun.elapsed());
     PACER.marking_begins();
-    HEAP.account.take_black_bytes();
     TOTALS.take_marked();
     update_all(WORLD.phase());
 }
@@ -131,7 +131,9 @@ fn try_end(pins: &PinsHeld, rest: &mut Duration) -> bool {
     let mut grey = !GREY.is_idle() || any_releasing();
     for record in records() {
         // SAFETY: the world is stopped.
-        let flushed = unsafe { record.local() }.grey.flush();
+        let local = unsafe { record.local() };
+        local.cache.tell(&HEAP, true);
+        let flushed = local.grey.flush();
         grey |= flushed && !weakened(Mutation::EndWithoutBuffers);
     }
     if grey {

@@ -263,7 +263,7 @@ impl<T: ?Sized> Gc<T> {
         object
     }
 
-    /// The object, for a caller that makes no way to it but counted handles, or claims this one.
+    /// The object, for a caller that makes no way to it but counted handles, or claims this one, or knows that it is claimed: then the object is shared.
     #[inline]
     pub(crate) fn as_counted(&self) -> Object {
         // SAFETY: a handle leads to a live payload, whose alignment is that of its type.

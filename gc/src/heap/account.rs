@@ -1,12 +1,12 @@
-//! What the heap holds, in bytes and objects, kept by spans and sweeps rather than by single objects.
+//! What the heap holds, in bytes and objects, kept by runs and sweeps rather than by single objects.
 //!
-//! A span that a thread has in its cache counts as allocated whole; what was not used is returned when the cache is flushed. So the
-//! figures can be too high by a span per span class and thread, and are exact after a cycle.
+//! A run that a thread has bought counts as allocated whole; what it did not use is returned when its cache is flushed. Short runs are told of together, when
+//! the thread gets another span. So the figures can be too high by a run per span class and thread, or too low by a span per thread, and are exact after a cycle.
 
 // Figures: nothing is ordered by them, so models need not look.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Running totals. What is in use is the difference, so that a span costs two shared additions.
+/// Running totals. What is in use is the difference, so that telling of runs costs two shared additions.
 pub(crate) struct Account {
     total_bytes: AtomicU64,
     total_objects: AtomicU64,
@@ -15,7 +15,7 @@ pub(crate) struct Account {
     /// Of slots that went back to their run and were taken anew: in no other total.
     recycled_bytes: AtomicU64,
     recycled_objects: AtomicU64,
-    /// Born black since S1: they count as live in this cycle.
+    /// Bought black since S1: they count as live in this cycle.
     black_bytes: AtomicUsize,
 }
 
@@ -40,9 +40,13 @@ impl Account {
         }
     }
 
-    pub(crate) fn returned(&self, bytes: usize, objects: usize) {
+    /// Takes back what was said of slots that have not been used: they were bought black in this cycle if it is marking.
+    pub(crate) fn returned(&self, bytes: usize, objects: usize, black: bool) {
         self.total_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         self.total_objects.fetch_sub(objects as u64, Ordering::Relaxed);
+        if black {
+            self.black_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn swept(&self, bytes: usize, objects: usize) {

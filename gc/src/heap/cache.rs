@@ -1,9 +1,9 @@
 //! A thread's own spans: for each span class a run of free slots, taken from by moving a pointer.
 //!
-//! All free slots of a span are bought when it comes to the cache, that is, they count as allocated; those that were not used are returned when the cache is flushed. So threads that
-//! take many short runs do not write to the shared figures for each. A run is acquired whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set, and
-//! those of the slots that were not used cleared by the flush. So the hit path touches no bitmap, takes no lock
-//! and writes nothing that other threads read.
+//! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
+//! those of the slots that were not used cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
+//! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share (`heap::account`) are not written for each: the cache *tells* what it has
+//! bought when a span comes to it, at S2 and when it is flushed, and what allocating owes is asked for as often.
 //!
 //! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
 //! hot. If it does not join the free slots at hand it goes before them, and they *wait* until it has been taken again. So the free slots
@@ -27,7 +27,7 @@ use std::{
     ptr::{NonNull, null, null_mut},
 };
 
-/// What a thread has of a span: the free slots that it has acquired. Those at hand, from which it takes, and those that wait.
+/// What a thread has of a span: the free slots that it has bought. Those at hand, from which it takes, and those that wait.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Run {
@@ -95,11 +95,19 @@ pub(crate) const NO_SPAN_CLASS: usize = SPAN_CLASSES;
 /// The runs of one thread, and one that stays empty. All-zero memory is an empty cache.
 pub(crate) struct Cache {
     runs: [Run; SPAN_CLASSES + 1],
+    untold: Untold,
+}
+
+/// What has been bought and not told of.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Untold {
+    pub(crate) bytes: usize,
+    pub(crate) objects: usize,
 }
 
 /// What a refill came to.
 pub(crate) enum Refill {
-    /// The next `allocate` of this span class succeeds; so many bytes have been bought for it.
+    /// The next `allocate` of this span class succeeds; so many bytes have been told of.
     Ready(usize),
     /// A span whose dead must be dropped outside any operation; the caller owns the sweep. Then try again.
     Sweep(&'static Span),
@@ -126,7 +134,7 @@ impl Cache {
     /// last flushed. If the span is in the cache no more, or too many other slots have been given back, nothing happens.
     ///
     /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
-    /// and was taken since the last flush is of a run that was acquired with this span.
+    /// and was taken since the last flush is of a run that was bought with this span.
     ///
     /// # Safety
     /// There is such a span class, or it is [`NO_SPAN_CLASS`].
@@ -149,13 +157,15 @@ impl Cache {
         if run.fetch_waiting() {
             return Refill::Ready(0);
         }
-        let mut bought = 0;
+        let mut came = false;
         loop {
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
                 if let Some(free) = span.next_free_run() {
+                    self.untold.bytes += free.len();
+                    self.untold.objects += (free.len() as u32 / span.slot_size() as u32) as usize;
                     acquire(span, free, black, run);
-                    return Refill::Ready(bought);
+                    return Refill::Ready(if came { self.tell(heap, black) } else { 0 });
                 }
                 *run = Run { recycled: run.recycled, ..NO_RUN };
                 heap.central(index).give(span, false);
@@ -163,7 +173,7 @@ impl Cache {
             match next_span(heap, class, kind) {
                 Next::Span(span) => {
                     span.set_place(Place::Cached);
-                    bought = buy(heap, span, black);
+                    came = true;
                     *run = Run {
                         first: span.first_slot(),
                         bytes: span.slots_bytes(),
@@ -178,13 +188,28 @@ impl Cache {
         }
     }
 
+    /// Tells of what has been bought, all of it black or none; how many bytes that are.
+    pub(crate) fn tell(&mut self, heap: &Heap, black: bool) -> usize {
+        let Untold { bytes, objects } = std::mem::take(&mut self.untold);
+        if objects > 0 {
+            heap.account.allocated(bytes, objects, black);
+        }
+        bytes
+    }
+
+    /// What has been bought and not told of.
+    pub(crate) fn untold(&self) -> Untold {
+        self.untold
+    }
+
     /// Calls `f` with the span class and run of every span in the cache.
     pub(crate) fn for_each_run(&self, mut f: impl FnMut(usize, &Run)) {
         self.runs.iter().enumerate().filter(|(_, run)| !run.span.is_null()).for_each(|(index, run)| f(index, run));
     }
 
-    /// Gives every span back, with the slots that were not used free again.
-    pub(crate) fn flush(&mut self, heap: &'static Heap) {
+    /// Gives every span back, with the slots that were not used free again. `black`: the marking in which they were bought goes on.
+    pub(crate) fn flush(&mut self, heap: &'static Heap, black: bool) {
+        self.tell(heap, black);
         for (index, run) in self.runs.iter_mut().enumerate() {
             let run = std::mem::replace(run, NO_RUN);
             if run.recycled > 0 {
@@ -193,29 +218,19 @@ impl Cache {
             }
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
-                let left = span.free_slots();
-                heap.account.returned(left * span.slot_size(), left);
                 if weakened(Mutation::GiveBeforeTail) {
                     heap.central(index).give(span, true);
-                    release(heap, span, &run);
+                    release(heap, span, &run, black);
                     continue;
                 }
-                release(heap, span, &run);
+                release(heap, span, &run, black);
                 heap.central(index).give(span, span.cursor() < span.slots_bytes());
             }
         }
     }
 }
 
-/// Buys the free slots of `span`. Their bytes.
-fn buy(heap: &Heap, span: &Span, black: bool) -> usize {
-    let slots = span.free_slots();
-    let bytes = slots * span.slot_size();
-    heap.account.allocated(bytes, slots, black);
-    bytes
-}
-
-/// Has `free` of `span`, which is that of `run`, be at hand.
+/// Buys `free` of `span`, which is that of `run`.
 fn acquire(span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) {
     span.set_allocated(free.clone());
     if black && !weakened(Mutation::AllocateWhite) {
@@ -227,7 +242,7 @@ fn acquire(span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) 
 }
 
 /// Returns what `run` has left of `span`.
-fn release(heap: &Heap, span: &'static Span, run: &Run) {
+fn release(heap: &Heap, span: &'static Span, run: &Run, black: bool) {
     let first = span.first_slot().addr();
     for free in run.free() {
         if free.start == run.waiting_next.addr() && weakened(Mutation::WaitingSlotsAreKept) {
@@ -239,7 +254,7 @@ fn release(heap: &Heap, span: &'static Span, run: &Run) {
             span.clear_marked(free.clone());
         }
         span.set_cursor(span.cursor().min(free.start));
-        heap.account.returned(free.len(), free.len() / span.slot_size());
+        heap.account.returned(free.len(), free.len() / span.slot_size(), black);
     }
 }
 
@@ -311,7 +326,7 @@ mod tests {
         fn new() -> Self {
             Fixture {
                 heap: Box::leak(Box::new(Heap::new())),
-                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1] }),
+                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1], untold: Untold::default() }),
             }
         }
 
@@ -420,7 +435,7 @@ mod tests {
         assert_eq!((taken, it.run().free().count()), (slots[1], 2));
         let span = it.span();
         assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_allocated(slot))));
-        it.cache.flush(it.heap);
+        it.cache.flush(it.heap, false);
         let used = [0, 1, 3, 4, 5].map(|index| slots[index]);
         let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
         assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(used));
@@ -431,30 +446,33 @@ mod tests {
         assert_eq!(it.take_many(), [slots[2], slots[5].wrapping_add(SIZE)]);
     }
 
-    /// However short the runs of a span are, the figures that threads share change when it comes and when it goes.
+    /// However short the runs of a span are, the figures that threads share change when a span comes and when the cache is flushed.
     #[test]
-    fn a_span_is_bought_once() {
+    fn short_runs_are_told_of_together() {
         let mut it = Fixture::new();
         let (first, _) = it.take();
         let span = it.span();
-        it.cache.flush(it.heap);
-        let offset = |index: usize| index * SIZE..(index + 1) * SIZE;
-        (2..span.slots()).step_by(2).for_each(|index| span.set_allocated(offset(index)));
-        let (taken, free) = (span.slots().div_ceil(2), span.slots() / 2);
+        it.cache.flush(it.heap, false);
+        let place = |index: usize| index * SIZE..(index + 1) * SIZE;
+        (2..span.slots()).step_by(2).for_each(|index| span.set_allocated(place(index)));
+        let taken = span.slots().div_ceil(2);
         it.heap.account.allocated((taken - 1) * SIZE, taken - 1, false);
 
-        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, false), Refill::Ready(bytes) if bytes == free * SIZE));
-        let total = || it.heap.account.total_objects() as usize;
-        assert_eq!((it.run().span, total()), (std::ptr::from_ref(span), span.slots()));
+        let used = || (it.heap.account.used_objects(), it.heap.account.used_bytes());
+        let and = |objects: usize| (taken + objects, (taken + objects) * SIZE);
+        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(SIZE)));
+        assert_eq!((it.run().span, used()), (std::ptr::from_ref(span), and(1)));
         for index in (1..2 * 5).step_by(2) {
             let slot = it.cache.allocate(INDEX, SIZE).unwrap().as_ptr();
-            assert_eq!(slot.addr() - first.addr(), offset(index).start);
-            assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, false), Refill::Ready(0)));
+            assert_eq!(slot.addr() - first.addr(), place(index).start);
+            assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(0)));
         }
-        assert_eq!(total(), span.slots());
-        it.cache.flush(it.heap);
-        assert_eq!((total(), it.heap.account.used_objects()), (taken + 5, taken + 5));
-        assert_eq!(it.heap.account.used_bytes(), (taken + 5) * SIZE);
+        assert_eq!((used(), it.cache.untold().objects), (and(1), 5));
+        assert_eq!(it.cache.tell(it.heap, true), 5 * SIZE);
+        assert_eq!(used(), and(6));
+        it.cache.flush(it.heap, true);
+        assert_eq!(used(), and(5), "the last was not used");
+        assert_eq!(it.heap.account.take_black_bytes(), 5 * SIZE);
     }
 
     #[test]
@@ -465,7 +483,7 @@ mod tests {
         it.recycle(slots[0]);
         let span = it.span();
         assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_marked(slot))));
-        it.cache.flush(it.heap);
+        it.cache.flush(it.heap, true);
         let marked =
             (0..span.slots()).map(|index| span.first_slot().addr() + index * SIZE).filter(|it| span.is_marked(*it));
         assert!(marked.eq([slots[1].addr(), slots[2].addr()]));

@@ -22,7 +22,7 @@
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
 //! handle has ever led there; and that its one entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
-//! object of a handle), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; who gets at it through a shared reference shares
+//! object of a handle that may be counted), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; who gets at it through a shared reference shares
 //! the object before he can use what he got (`cell::edge_word`). While it is set, the owner of the only handle is
 //! alone with the object, but for whoever looks at root entries, and for a marker inside the cell that the handle is in: that keeps the owner out, and greys nothing that can be taken back,
 //! which is black. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain

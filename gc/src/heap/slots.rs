@@ -124,7 +124,7 @@ impl Span {
             }
             return;
         }
-        loop {
+        while granule < end {
             let word = granule / 64;
             let mask = PATTERN[stride] << (granule % 64);
             let left = end - word * 64;

@@ -215,7 +215,7 @@ unsafe fn write_owner<T: Trace>(payload: NonNull<T>, owner: Option<u64>) {
 struct Slot {
     operation: Operation,
     address: NonNull<u8>,
-    /// Bytes of the run that was acquired for it, if one was: what assists and the pacer are told of.
+    /// Bytes that the cache told of, if it did: what is to be paid for.
     owed: usize,
 }
 

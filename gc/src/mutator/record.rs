@@ -128,11 +128,10 @@ impl Record {
         if weakened(Mutation::GiveBackEarly) {
             self.in_use.store(false, Ordering::Release);
         }
-        if !weakened(Mutation::ExitWithoutOperation) {
-            self.enter();
-        }
+        let marking = !weakened(Mutation::ExitWithoutOperation) && self.enter().is_marking();
         // SAFETY: in an operation whose phase the record has seen.
-        self.flush(unsafe { self.local() });
+        let local = unsafe { self.local() };
+        self.flush(local, marking);
         self.leave();
         self.lent.store(false, Ordering::Relaxed);
         let _changes = lock(&REGISTRY.changes);
@@ -170,14 +169,14 @@ impl Record {
             local.candidates.flush();
             local.grey.flush();
         } else {
-            self.flush(local);
+            self.flush(local, false);
         }
     }
 
-    /// Hands everything over.
-    fn flush(&self, local: &mut Local) {
+    /// Hands everything over. `marking`: it is of a marking that goes on.
+    fn flush(&self, local: &mut Local, marking: bool) {
         self.settle(local);
-        local.flush();
+        local.flush(marking);
     }
 
     /// Counts what has been deferred, up or down. Whoever may use the local part calls this.
@@ -229,8 +228,8 @@ impl Local {
     }
 
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.
-    fn flush(&mut self) {
-        self.cache.flush(&HEAP);
+    fn flush(&mut self, marking: bool) {
+        self.cache.flush(&HEAP, marking);
         self.candidates.flush();
         self.grey.flush();
     }

@@ -219,15 +219,15 @@ pub struct Stats {
     /// Cycles completed.
     pub cycles: u64,
     /// Bytes of objects allocated and not yet freed. Dead objects count until they are swept, and so do a few kilobytes that
-    /// each thread holds in advance.
+    /// each thread holds in advance. Of what a thread has just put into gaps between others as much may be missing.
     pub live_bytes: u64,
     /// Objects allocated and not yet freed, with the same reservations.
     pub live_objects: u64,
     /// Bytes that the last cycle found reachable.
     pub marked_bytes: u64,
-    /// Bytes allocated since the program began.
+    /// Bytes allocated since the program began, with the same reservations: when a thread gives back what it held in advance, this goes down by that.
     pub total_bytes: u64,
-    /// Objects allocated since the program began.
+    /// Objects allocated since the program began, with the same reservations.
     pub total_objects: u64,
     /// Objects freed since the program began.
     pub freed_objects: u64,

@@ -1,10 +1,10 @@
 //! Vectors of one thread.
 
 use super::everywhere;
-use graphgc::{Gc, GcRefVec, Trace, collect, pin};
+use graphgc::{Gc, GcRefVec, GcVec, Trace, collect, pin};
 use graphgc_tests::{
     heap::{alone, settle},
-    panics::{panic_quietly, panics_quietly},
+    panics::{panic_quietly, panics_here, panics_quietly},
     payload::{Canary, Leaf, drops_of, new_id},
     random::Random,
     sound::while_collecting,
@@ -135,6 +135,28 @@ fn changed_while_it_is_walked_over() {
             false
         });
     });
+}
+
+/// A panic names the line that is to blame, not one of the crate's.
+#[test]
+fn panics_name_the_callers_line() {
+    let vec = GcRefVec::from(vec![Gc::new(1)]);
+    let guard = pin();
+    let seven = guard.alloc(7);
+    assert!(panics_here(|| vec.set(1, Gc::new(2))) && panics_here(|| vec.store(1, seven, &guard)));
+    assert!(panics_here(|| vec.replace(1, Gc::new(2))) && panics_here(|| vec.swap(0, 1)));
+    assert!(panics_here(|| vec.swap_remove(1)) && panics_here(|| vec.remove(1)));
+    let borrow = vec.borrow();
+    assert!(panics_here(|| vec.push(Gc::new(2))) && panics_here(|| vec.pop()) && panics_here(|| vec.clear()));
+    drop(borrow);
+    vec.retain(|_| {
+        assert!(panics_here(|| drop(vec.borrow())) && panics_here(|| vec.len()) && panics_here(|| vec.get(0)));
+        assert!(panics_here(|| _ = vec.load(0, &guard)));
+        true
+    });
+    let shared = GcVec::from(vec![Gc::new(1)]);
+    assert!(panics_here(|| shared.set(1, Gc::new(2))) && panics_here(|| shared.replace(1, Gc::new(2))));
+    assert!(panics_here(|| shared.swap_remove(1)) && panics_here(|| shared.remove(1)));
 }
 
 #[test]

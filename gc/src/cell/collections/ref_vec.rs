@@ -80,7 +80,8 @@ impl<P: Element> GcRefVec<P> {
     #[inline]
     #[track_caller]
     pub fn borrow(&self) -> Ref<'_, [P]> {
-        self.try_borrow().unwrap_or_else(|_| borrowed())
+        let Ok(borrow) = self.try_borrow() else { borrowed() };
+        borrow
     }
 
     /// Borrows the elements.
@@ -97,19 +98,22 @@ impl<P: Element> GcRefVec<P> {
     #[inline]
     #[track_caller]
     fn change<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
-        self.0.try_change(change).unwrap_or_else(|| borrowed())
+        let Some(result) = self.0.try_change(change) else { borrowed() };
+        result
     }
 
     /// A look at the elements, which runs no code of users.
     #[inline]
     #[track_caller]
     fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> R {
-        self.0.glance(look).unwrap_or_else(|| borrowed())
+        let Some(result) = self.0.glance(look) else { borrowed() };
+        result
     }
 
     #[track_caller]
     fn reserved(&self) -> Reserved<'_, P, BorrowLock> {
-        self.0.try_reserved().unwrap_or_else(|| borrowed())
+        let Some(reserved) = self.0.try_reserved() else { borrowed() };
+        reserved
     }
 
     /// The number of elements.
@@ -188,7 +192,8 @@ impl<P: Element> GcRefVec<P> {
     #[track_caller]
     pub fn set(&self, index: usize, edge: P) {
         let old = self.change(|mut writer| writer.set(index, edge));
-        drop(old.unwrap_or_else(|_| missing(index)));
+        let Ok(old) = old else { missing(index) };
+        drop(old);
     }
 
     /// Puts `edge` in the place of the element at `index`, and gives that back.
@@ -197,7 +202,8 @@ impl<P: Element> GcRefVec<P> {
     /// If there is no such element, or the vector is borrowed.
     #[track_caller]
     pub fn replace(&self, index: usize, edge: P) -> P {
-        self.change(|mut writer| writer.replace(index, edge)).unwrap_or_else(|_| missing(index))
+        let Ok(old) = self.change(|mut writer| writer.replace(index, edge)) else { missing(index) };
+        old
     }
 
     /// Swaps two elements.
@@ -217,7 +223,8 @@ impl<P: Element> GcRefVec<P> {
     /// If there is no such element, or the vector is borrowed.
     #[track_caller]
     pub fn swap_remove(&self, index: usize) -> P {
-        self.change(|mut writer| writer.swap_remove(index)).unwrap_or_else(|| missing(index))
+        let Some(old) = self.change(|mut writer| writer.swap_remove(index)) else { missing(index) };
+        old
     }
 
     /// Puts `edge` at `index`; the elements from there on move up. Cost: as `Vec::insert`; where more than some thousand have to move all
@@ -294,7 +301,8 @@ impl<P: Element + Clone> GcRefVec<P> {
             let edge = old.get(index)?.clone();
             Some(((0..index).chain(index + 1..old.len()).collect(), edge))
         });
-        removed.unwrap_or_else(|| missing(index))
+        let Some(removed) = removed else { missing(index) };
+        removed
     }
 }
 
@@ -307,11 +315,12 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[inline]
     #[track_caller]
     pub fn load<'g>(&self, index: usize, guard: &'g Guard) -> Option<P::Local<'g>> {
-        self.0.load(index, guard).unwrap_or_else(|| borrowed())
+        let Some(edge) = self.0.load(index, guard) else { borrowed() };
+        edge
     }
 
     /// Goes over the elements from the first to the last, with nothing borrowed between two calls: the vector may be changed meanwhile, also by the loop itself. Each
-    /// call takes what is then at the next index. Cost of a step: as [`load`](Self::load); nothing is counted or written.
+    /// call takes what is then at the next index; after the end there may be more again. Cost of a step: as [`load`](Self::load); nothing is counted or written.
     ///
     /// # Panics
     /// Each step as [`borrow`](Self::borrow).

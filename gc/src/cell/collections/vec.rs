@@ -186,7 +186,8 @@ impl<P: Element> GcVec<P> {
     #[track_caller]
     pub fn set(&self, index: usize, edge: P) {
         let old = self.0.write(|mut writer| writer.set(index, edge));
-        drop(old.unwrap_or_else(|_| missing(index)));
+        let Ok(old) = old else { missing(index) };
+        drop(old);
     }
 
     /// Puts `edge` in the place of the element at `index`, and gives that back.
@@ -195,7 +196,8 @@ impl<P: Element> GcVec<P> {
     /// If there is no such element.
     #[track_caller]
     pub fn replace(&self, index: usize, edge: P) -> P {
-        self.0.write(|mut writer| writer.replace(index, edge)).unwrap_or_else(|_| missing(index))
+        let Ok(old) = self.0.write(|mut writer| writer.replace(index, edge)) else { missing(index) };
+        old
     }
 
     /// Swaps two elements.
@@ -215,7 +217,8 @@ impl<P: Element> GcVec<P> {
     /// If there is no such element.
     #[track_caller]
     pub fn swap_remove(&self, index: usize) -> P {
-        self.0.write(|mut writer| writer.swap_remove(index)).unwrap_or_else(|| missing(index))
+        let Some(old) = self.0.write(|mut writer| writer.swap_remove(index)) else { missing(index) };
+        old
     }
 
     /// Puts `edge` at `index`; the elements from there on move up. Cost: as `Vec::insert`; where more than some thousand have to move
@@ -308,7 +311,8 @@ impl<P: Element + Clone> GcVec<P> {
             let edge = old.get(index)?.clone();
             Some(((0..index).chain(index + 1..old.len()).collect(), edge))
         });
-        removed.unwrap_or_else(|| missing(index))
+        let Some(removed) = removed else { missing(index) };
+        removed
     }
 
     /// Takes the elements of a range out, at once.

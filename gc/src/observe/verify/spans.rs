@@ -37,16 +37,20 @@ pub(super) fn check(survey: &Survey, still: &Stillness, findings: &mut Findings)
             continue;
         }
         let taken = span.count_bits(span.allocation_parity());
-        // A thread that has it has bought the rest, too.
-        let bought = if span.place() == Place::Cached { span.slots() } else { taken };
-        objects += bought;
-        bytes += bought * span.object_bytes();
+        objects += taken;
+        bytes += taken * span.object_bytes();
         check_place(span, &holders, taken, findings);
         check_bitmaps(span, findings);
         check_headers(survey, span, findings);
     }
     let account = &HEAP.account;
-    for (by_account, by_bitmaps) in [(account.used_objects(), objects), (account.used_bytes(), bytes)] {
+    let (mut told_objects, mut told_bytes) = (account.used_objects(), account.used_bytes());
+    // SAFETY: the world is stopped.
+    for untold in records().map(|record| unsafe { record.local() }.cache.untold()) {
+        told_objects += untold.objects;
+        told_bytes += untold.bytes;
+    }
+    for (by_account, by_bitmaps) in [(told_objects, objects), (told_bytes, bytes)] {
         if by_account != by_bitmaps {
             findings.at(Kind::Account, 0, by_account, by_bitmaps);
         }
