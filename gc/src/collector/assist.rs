@@ -14,7 +14,7 @@ const SLICE: usize = 64 << 10;
 /// How long a thread that is far ahead of the marker waits for it at a time.
 const WAIT: Duration = Duration::from_millis(4);
 
-/// The calling thread has got `bytes` to allocate from.
+/// The calling thread has told that it has bought `bytes` to allocate from.
 pub(crate) fn after_allocation(bytes: usize) {
     if WORLD.phase().is_marking() {
         assist(bytes);

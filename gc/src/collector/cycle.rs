@@ -53,7 +53,6 @@ pub(crate) fn begin_marking() {
     WAITING.begin_cycle();
     let begun = Instant::now();
     stop_the_world();
-    HEAP.account.take_black_bytes();
     WORLD.change_phase(true);
     TOTALS.s1_took(begun.elapsed());
     PACER.marking_begins();

@@ -13,7 +13,7 @@
 //! (its marked bytes are credit that anyone may draw); the rest the allocating thread marks itself. Beyond the goal by half the room
 //! again, a thread that finds nothing to mark waits a little for the worker, so that growth is bounded even if the collector gets no core.
 //!
-//! Positions are counted in bytes ever allocated, which only grow, not in bytes used, which sweeping lowers at its leisure.
+//! Positions are counted in bytes ever allocated, not in bytes used, which sweeping lowers at its leisure. They grow, but for what threads bought and return unused.
 
 use crate::{config::Config, heap::HEAP, sync::global};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

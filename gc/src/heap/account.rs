@@ -1,7 +1,7 @@
 //! What the heap holds, in bytes and objects, kept by runs and sweeps rather than by single objects.
 //!
 //! A run that a thread has bought counts as allocated whole; what it did not use is returned when its cache is flushed. Short runs are told of together, when
-//! the thread gets another span. So the figures can be too high by a run per span class and thread, or too low by a span per thread, and are exact after a cycle.
+//! the thread gets another span. So the figures can be too high by a run per span class and thread, or too low by as much, and are exact after a cycle.
 
 // Figures: nothing is ordered by them, so models need not look.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ impl Account {
         }
     }
 
-    /// Takes back what was said of slots that have not been used: they were bought black in this cycle if it is marking.
+    /// Takes back what was said of slots that have not been used. `black`: they were bought so in this cycle, which is still marking.
     pub(crate) fn returned(&self, bytes: usize, objects: usize, black: bool) {
         self.total_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         self.total_objects.fetch_sub(objects as u64, Ordering::Relaxed);
@@ -100,7 +100,7 @@ impl Account {
         self.total_objects.load(Ordering::Relaxed) + self.recycled_objects.load(Ordering::Relaxed)
     }
 
-    /// Bytes born black since the last call.
+    /// Bytes bought black since the last call, less what of them was not used and has been returned.
     pub(crate) fn take_black_bytes(&self) -> usize {
         self.black_bytes.swap(0, Ordering::Relaxed)
     }

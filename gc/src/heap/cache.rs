@@ -3,15 +3,15 @@
 //! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
 //! those of the slots that were not used cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
 //! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share (`heap::account`) are not written for each: the cache *tells* what it has
-//! bought when a span comes to it, at S2 and when it is flushed, and what allocating owes is asked for as often.
+//! bought when a span comes to it, and then the thread pays what allocating owes; at S2, in the stopped world; and when it is flushed.
 //!
 //! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
 //! hot. If it does not join the free slots at hand it goes before them, and they *wait* until it has been taken again. So the free slots
 //! of a span are two ranges at most; a slot that would begin a third is not taken back, and dies as others do. A program that makes the
 //! next object before it lets go of the last one thus goes to and fro between two slots.
 //!
-//! A cache is used by its thread inside operations, and by whoever brings the thread's record up to date after S1 or S2
-//! (`mutator::record`). Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
+//! A cache is used by its thread inside operations, by whoever brings the thread's record up to date after S1 or S2
+//! (`mutator::record`), and in the stopped world. Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
 //! because nothing may be allocated from a span that has not been swept since.
 
 use super::{
@@ -163,6 +163,7 @@ impl Cache {
             if let Some(span) = unsafe { run.span.as_ref() } {
                 if let Some(free) = span.next_free_run() {
                     self.untold.bytes += free.len();
+                    // In 32 bits, since that divides faster; a span with slots is smaller by far.
                     self.untold.objects += (free.len() as u32 / span.slot_size() as u32) as usize;
                     acquire(span, free, black, run);
                     return Refill::Ready(if came { self.tell(heap, black) } else { 0 });

@@ -186,6 +186,7 @@ fn next_free(bits: &[AtomicU64], mut granule: usize, end: usize, stride: usize) 
 /// The first slot in a later word, where one begins at `granule` and each takes `stride`, which is less than a word.
 #[inline]
 fn in_next_word(granule: usize, stride: usize) -> usize {
+    debug_assert!(stride < 64);
     // In 32 bits, since that divides faster.
     let left = 64 - granule as u32 % 64;
     granule + (left.div_ceil(stride as u32) * stride as u32) as usize
