@@ -4,7 +4,8 @@
 //! compare-and-swap of the whole word, so that whoever changes it knows whether what it put in and took out is
 //! counted. Success releases, loads acquire: an object's header and payload were written before its address got here.
 //!
-//! Whoever has a cell to himself, in a value that has just moved into a new object, claims it by plain accesses. One change to a cell that others know needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
+//! Whoever has a cell to himself, in a value that has just moved into a new object, claims it by plain accesses. One change to a cell that others know
+//! needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
 //! ([`stays_claimed`](EdgeWord::stays_claimed)). A word that is claimed then stays claimed as long as the operation lasts. Three parties change flags.
 //! The marker is away, and comes back after another S1, which waits for the operation. The claim pass changes cells that nobody else knows.
 //! Who releases the content of an outer cell holds that one for writing, so that nobody else has a reference to this one.
@@ -149,8 +150,8 @@ impl EdgeWord {
         (seen.object_of_claimed(), Claimed::Before)
     }
 
-    /// [`claim`](Self::claim) by plain accesses, which the compiler may join with those that have just put the value where it is: of a cell whose edge is known, or none, nothing is left to do.
-    /// What the caller owes a count down, if anything.
+    /// [`claim`](Self::claim) by plain accesses, which the compiler may join with those that have just put the value where it is: of a cell
+    /// known to be empty nothing is left to do. What the caller owes a count down, if anything.
     ///
     /// # Safety
     /// Nobody else can reach the cell.

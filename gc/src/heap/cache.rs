@@ -2,8 +2,8 @@
 //!
 //! A run is bought whole: its allocation bits (and, while marking, its mark bits: objects are born black) are set when the thread acquires it, and
 //! those of the slots that were not used cleared when the cache is flushed. So the hit path touches no bitmap, takes no lock
-//! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share (`heap::account`) are not written for each: the cache *tells* what it has
-//! bought when a span comes to it, and then the thread pays what allocating owes; at S2, in the stopped world; and when it is flushed.
+//! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share
+//! (`heap::account`) are not written for each: the cache *tells* what it has bought when a span comes to it, and then the thread pays what allocating owes; at S2, in the stopped world; and when it is flushed.
 //!
 //! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
 //! hot. If it does not join the free slots at hand it goes before them, and they *wait* until it has been taken again. So the free slots
