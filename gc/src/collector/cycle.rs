@@ -131,7 +131,7 @@ fn try_end(pins: &PinsHeld, rest: &mut Duration) -> bool {
     for record in records() {
         // SAFETY: the world is stopped.
         let local = unsafe { record.local() };
-        local.cache.tell(&HEAP, true);
+        local.untold.tell(&HEAP, true);
         let flushed = local.grey.flush();
         grey |= flushed && !weakened(Mutation::EndWithoutBuffers);
     }

@@ -95,14 +95,24 @@ pub(crate) const NO_SPAN_CLASS: usize = SPAN_CLASSES;
 /// The runs of one thread, and one that stays empty. All-zero memory is an empty cache.
 pub(crate) struct Cache {
     runs: [Run; SPAN_CLASSES + 1],
-    untold: Untold,
 }
 
-/// What has been bought and not told of.
+/// What a thread's cache has bought and not told of. It lies beside the cache, where there is room: larger, that would move the hot words behind it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Untold {
     pub(crate) bytes: usize,
     pub(crate) objects: usize,
+}
+
+impl Untold {
+    /// Tells of it, which is all black or none of it; how many bytes that are.
+    pub(crate) fn tell(&mut self, heap: &Heap, black: bool) -> usize {
+        let Untold { bytes, objects } = std::mem::take(self);
+        if objects > 0 {
+            heap.account.allocated(bytes, objects, black);
+        }
+        bytes
+    }
 }
 
 /// What a refill came to.
@@ -151,7 +161,14 @@ impl Cache {
     }
 
     /// Finds the span class a run: in its span, in the central list (sweeping on the way), or in fresh pages.
-    pub(crate) fn refill(&mut self, heap: &'static Heap, class: usize, kind: Kind, black: bool) -> Refill {
+    pub(crate) fn refill(
+        &mut self,
+        untold: &mut Untold,
+        heap: &'static Heap,
+        class: usize,
+        kind: Kind,
+        black: bool,
+    ) -> Refill {
         let index = span_class(class, kind);
         let run = &mut self.runs[index];
         if run.fetch_waiting() {
@@ -162,11 +179,11 @@ impl Cache {
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
                 if let Some(free) = span.next_free_run() {
-                    self.untold.bytes += free.len();
+                    untold.bytes += free.len();
                     // In 32 bits, since that divides faster; a span with slots is smaller by far.
-                    self.untold.objects += (free.len() as u32 / span.slot_size() as u32) as usize;
+                    untold.objects += (free.len() as u32 / span.slot_size() as u32) as usize;
                     acquire(span, free, black, run);
-                    return Refill::Ready(if came { self.tell(heap, black) } else { 0 });
+                    return Refill::Ready(if came { untold.tell(heap, black) } else { 0 });
                 }
                 *run = Run { recycled: run.recycled, ..NO_RUN };
                 heap.central(index).give(span, false);
@@ -189,28 +206,14 @@ impl Cache {
         }
     }
 
-    /// Tells of what has been bought, all of it black or none; how many bytes that are.
-    pub(crate) fn tell(&mut self, heap: &Heap, black: bool) -> usize {
-        let Untold { bytes, objects } = std::mem::take(&mut self.untold);
-        if objects > 0 {
-            heap.account.allocated(bytes, objects, black);
-        }
-        bytes
-    }
-
-    /// What has been bought and not told of.
-    pub(crate) fn untold(&self) -> Untold {
-        self.untold
-    }
-
     /// Calls `f` with the span class and run of every span in the cache.
     pub(crate) fn for_each_run(&self, mut f: impl FnMut(usize, &Run)) {
         self.runs.iter().enumerate().filter(|(_, run)| !run.span.is_null()).for_each(|(index, run)| f(index, run));
     }
 
-    /// Gives every span back, with the slots that were not used free again. `black`: the marking in which they were bought goes on.
+    /// Gives every span back, with the slots that were not used free again: all that was bought has been told of. `black`: the marking in which they were bought
+    /// goes on.
     pub(crate) fn flush(&mut self, heap: &'static Heap, black: bool) {
-        self.tell(heap, black);
         for (index, run) in self.runs.iter_mut().enumerate() {
             let run = std::mem::replace(run, NO_RUN);
             if run.recycled > 0 {
@@ -321,14 +324,25 @@ mod tests {
     struct Fixture {
         heap: &'static Heap,
         cache: Box<Cache>,
+        untold: Untold,
     }
 
     impl Fixture {
         fn new() -> Self {
             Fixture {
                 heap: Box::leak(Box::new(Heap::new())),
-                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1], untold: Untold::default() }),
+                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1] }),
+                untold: Untold::default(),
             }
+        }
+
+        fn refill(&mut self, black: bool) -> Refill {
+            self.cache.refill(&mut self.untold, self.heap, CLASS, KIND, black)
+        }
+
+        fn flush(&mut self, black: bool) {
+            self.untold.tell(self.heap, black);
+            self.cache.flush(self.heap, black);
         }
 
         /// Takes a slot as a birth does, and says whether that took the slow path.
@@ -336,7 +350,7 @@ mod tests {
             if let Some(slot) = self.cache.allocate(INDEX, SIZE) {
                 return (slot.as_ptr(), false);
             }
-            assert!(matches!(self.cache.refill(self.heap, CLASS, KIND, false), Refill::Ready(_)));
+            assert!(matches!(self.refill(false), Refill::Ready(_)));
             (self.cache.allocate(INDEX, SIZE).unwrap().as_ptr(), true)
         }
 
@@ -436,7 +450,7 @@ mod tests {
         assert_eq!((taken, it.run().free().count()), (slots[1], 2));
         let span = it.span();
         assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_allocated(slot))));
-        it.cache.flush(it.heap, false);
+        it.flush(false);
         let used = [0, 1, 3, 4, 5].map(|index| slots[index]);
         let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
         assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(used));
@@ -453,7 +467,7 @@ mod tests {
         let mut it = Fixture::new();
         let (first, _) = it.take();
         let span = it.span();
-        it.cache.flush(it.heap, false);
+        it.flush(false);
         let place = |index: usize| index * SIZE..(index + 1) * SIZE;
         (2..span.slots()).step_by(2).for_each(|index| span.set_allocated(place(index)));
         let taken = span.slots().div_ceil(2);
@@ -461,17 +475,17 @@ mod tests {
 
         let used = || (it.heap.account.used_objects(), it.heap.account.used_bytes());
         let and = |objects: usize| (taken + objects, (taken + objects) * SIZE);
-        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(SIZE)));
+        assert!(matches!(it.refill(true), Refill::Ready(SIZE)));
         assert_eq!((it.run().span, used()), (std::ptr::from_ref(span), and(1)));
         for index in (1..2 * 5).step_by(2) {
             let slot = it.cache.allocate(INDEX, SIZE).unwrap().as_ptr();
             assert_eq!(slot.addr() - first.addr(), place(index).start);
-            assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(0)));
+            assert!(matches!(it.refill(true), Refill::Ready(0)));
         }
-        assert_eq!((used(), it.cache.untold().objects), (and(1), 5));
-        assert_eq!(it.cache.tell(it.heap, true), 5 * SIZE);
+        assert_eq!((used(), it.untold.objects), (and(1), 5));
+        assert_eq!(it.untold.tell(it.heap, true), 5 * SIZE);
         assert_eq!(used(), and(6));
-        it.cache.flush(it.heap, true);
+        it.flush(true);
         assert_eq!(used(), and(5), "the last was not used");
         assert_eq!(it.heap.account.take_black_bytes(), 5 * SIZE);
     }
@@ -479,12 +493,12 @@ mod tests {
     #[test]
     fn what_was_bought_black_goes_back_white() {
         let mut it = Fixture::new();
-        assert!(matches!(it.cache.refill(it.heap, CLASS, KIND, true), Refill::Ready(_)));
+        assert!(matches!(it.refill(true), Refill::Ready(_)));
         let slots: [_; 3] = it.take_many();
         it.recycle(slots[0]);
         let span = it.span();
         assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_marked(slot))));
-        it.cache.flush(it.heap, true);
+        it.flush(true);
         let marked =
             (0..span.slots()).map(|index| span.first_slot().addr() + index * SIZE).filter(|it| span.is_marked(*it));
         assert!(marked.eq([slots[1].addr(), slots[2].addr()]));

@@ -17,7 +17,7 @@ mod slices;
 
 pub(crate) use slices::{SliceRefused, allocate_slice};
 
-use super::{Operation, pin};
+use super::{Operation, pin, record::Local};
 use crate::{
     collector::{
         self,
@@ -306,8 +306,8 @@ unsafe fn fill(slot: NonNull<u8>, roots: RootWord, code: u32) -> Object {
 fn refill(mut operation: Operation, span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
     loop {
         let black = operation.phase.is_marking();
-        let cache = &mut operation.local_mut().cache;
-        match cache.refill(&HEAP, class, kind, black) {
+        let Local { cache, untold, .. } = operation.local_mut();
+        match cache.refill(untold, &HEAP, class, kind, black) {
             Refill::Ready(owed) => {
                 if HEAP.pages.is_untouched() {
                     // Nobody is to wait for that.

@@ -12,7 +12,12 @@ use super::{
 };
 use crate::{
     collector::grey::GreyBuffer,
-    heap::{HEAP, arena::PAGE_SIZE, cache::Cache, os},
+    heap::{
+        HEAP,
+        arena::PAGE_SIZE,
+        cache::{Cache, Untold},
+        os,
+    },
     sync::{AtomicBool, AtomicPtr, Mutation, Mutex, Ordering, global, lock, weakened, yield_now},
 };
 use std::ptr::null_mut;
@@ -51,6 +56,8 @@ pub(crate) struct Record {
 /// The part of a record that its thread uses without synchronisation.
 pub(crate) struct Local {
     pub(crate) cache: Cache,
+    /// What the cache has bought and not told of.
+    pub(crate) untold: Untold,
     pub(crate) candidates: Candidates,
     pub(crate) grey: GreyBuffer,
 }
@@ -229,6 +236,7 @@ impl Local {
 
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.
     fn flush(&mut self, marking: bool) {
+        self.untold.tell(&HEAP, marking);
         self.cache.flush(&HEAP, marking);
         self.candidates.flush();
         self.grey.flush();

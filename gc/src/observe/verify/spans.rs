@@ -46,7 +46,7 @@ pub(super) fn check(survey: &Survey, still: &Stillness, findings: &mut Findings)
     let account = &HEAP.account;
     let (mut told_objects, mut told_bytes) = (account.used_objects(), account.used_bytes());
     // SAFETY: the world is stopped.
-    for untold in records().map(|record| unsafe { record.local() }.cache.untold()) {
+    for untold in records().map(|record| unsafe { record.local() }.untold) {
         told_objects += untold.objects;
         told_bytes += untold.bytes;
     }
