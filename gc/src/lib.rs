@@ -92,6 +92,8 @@ mod heap;
 mod models;
 mod mutator;
 mod observe;
+#[cfg(test)]
+mod random;
 mod sync;
 #[doc(hidden)]
 pub mod testing;

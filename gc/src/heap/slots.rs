@@ -206,28 +206,25 @@ fn next_set(bits: &[AtomicU64], granule: usize) -> Option<usize> {
 #[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// For slots of any size, anywhere in words of which some bits are set.
     #[test]
     fn the_next_free_slot_is_the_first_whose_bit_is_clear() {
-        let mut state = 1u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut random = Random(1);
         let mut found = [0; 2];
         for _ in 0..if cfg!(miri) { 300 } else { 30_000 } {
-            let most = [10, 200][random(2)];
-            let stride = 1 + random(most);
-            let (origin, slots) = (random(64), 1 + random(1000 / stride));
+            let most = [10, 200][random.below(2)];
+            let stride = 1 + random.below(most);
+            let (origin, slots) = (random.below(64), 1 + random.below(1000 / stride));
             let end = origin + slots * stride;
             let bits: Vec<_> = (0..1 + end / 64).map(|_| AtomicU64::new(0)).collect();
             let is_set = |granule: usize| bits[granule / 64].load(Ordering::Relaxed) >> (granule % 64) & 1 != 0;
-            let full = random(2) == 0;
-            for slot in (origin..end).step_by(stride).filter(|_| full || random(8) != 0) {
+            let full = random.below(2) == 0;
+            for slot in (origin..end).step_by(stride).filter(|_| full || random.below(8) != 0) {
                 bits[slot / 64].fetch_or(1 << (slot % 64), Ordering::Relaxed);
             }
-            let from = origin + random(slots + 1) * stride;
+            let from = origin + random.below(slots + 1) * stride;
             let expected = (from..end).step_by(stride).find(|&slot| !is_set(slot));
             assert_eq!(next_free(&bits, from, end, stride), expected, "{from}..{end} by {stride}");
             found[usize::from(expected.is_some())] += 1;

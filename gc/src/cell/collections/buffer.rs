@@ -342,6 +342,7 @@ impl<P> Drop for Buffer<P> {
 #[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// When the numbers of cycles begin anew, the pass after S2 marks under the number 0.
     #[test]
@@ -365,28 +366,24 @@ mod tests {
     /// Elements that own memory come and go at random; the buffer has what a `Vec` has, and drops it once.
     #[test]
     fn agrees_with_a_vec() {
-        let mut state = 1u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut random = Random(1);
         let (mut buffer, mut vec) = (Buffer::<Box<usize>>::new(), Vec::new());
         for number in 0..if cfg!(miri) { 500 } else { 20_000 } {
             let len = vec.len();
             let full = len == buffer.capacity();
-            match random(7) {
+            match random.below(7) {
                 0 => assert_eq!(buffer.pop(), vec.pop()),
                 1 if !full => {
-                    let index = random(len + 1);
+                    let index = random.below(len + 1);
                     buffer.insert(index, Box::new(number)).unwrap();
                     vec.insert(index, Box::new(number));
                 }
                 2 if len > 0 => {
-                    let index = random(len);
+                    let index = random.below(len);
                     assert_eq!(buffer.remove(index), vec.remove(index));
                 }
                 3 if len > 0 => {
-                    let index = random(len);
+                    let index = random.below(len);
                     assert_eq!(buffer.swap_remove(index), vec.swap_remove(index));
                 }
                 4 if len > 100 => {

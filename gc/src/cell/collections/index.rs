@@ -132,21 +132,18 @@ impl<K> Index<K> {
 #[cfg(test)]
 mod tests {
     use super::Index;
+    use crate::random::Random;
 
     /// Numbers that share hashes come and go; the table always knows where they are.
     #[test]
     fn agrees_with_a_list() {
         let mut index = Index::new();
         let mut list: Vec<u64> = Vec::new();
-        let mut state = 1u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut random = Random(1);
         for number in 0..5_000u64 {
-            match random(if list.len() > 60 { 3 } else { 7 }) {
+            match random.below(if list.len() > 60 { 3 } else { 7 }) {
                 0..2 if !list.is_empty() => {
-                    let at = random(list.len());
+                    let at = random.below(list.len());
                     assert_eq!(index.swap_remove(at), list.swap_remove(at));
                 }
                 2 if number % 50 == 0 => {

@@ -1,6 +1,7 @@
 //! The page heap against a model, and its corners.
 
 use super::{os::fault, treap::follow, *};
+use crate::random::Random;
 
 /// A page heap of a test's own, whose address space goes with it.
 struct TestHeap(PageHeap);
@@ -71,16 +72,6 @@ fn fill(span: &Span, byte: u8) {
 fn holds(span: &Span, byte: u8) -> bool {
     // SAFETY: as in `fill`.
     ends(span).all(|at| unsafe { at.read() } == byte)
-}
-
-/// A reproducible sequence.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
 }
 
 #[test]
