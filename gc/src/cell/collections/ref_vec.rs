@@ -13,6 +13,7 @@ use crate::{
         ref_cell::{BorrowError, Ref},
     },
     handle::Guard,
+    heap::header::Object,
     sync::const_fn,
     trace::{Trace, Tracer},
 };
@@ -364,7 +365,16 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[track_caller]
     pub fn push_local(&self, edge: P::Local<'_>, _guard: &Guard) {
         let object = edge.into_object();
-        while !self.change(|mut writer| writer.push_pinned(object)) {
+        if !self.0.push_pinned_plainly(object) {
+            self.push_slowly(object);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn push_slowly(&self, object: Option<Object>) {
+        while !self.change(move |mut writer| writer.push_pinned(object)) {
             self.reserve(1);
         }
     }
@@ -377,7 +387,16 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[track_caller]
     pub fn store(&self, index: usize, edge: P::Local<'_>, _guard: &Guard) {
         let object = edge.into_object();
-        if self.change(|mut writer| writer.set_pinned(index, object)).is_none() {
+        if !self.0.set_pinned_plainly(index, object) {
+            self.store_slowly(index, object);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn store_slowly(&self, index: usize, object: Option<Object>) {
+        if self.change(move |mut writer| writer.set_pinned(index, object)).is_none() {
             missing(index)
         }
     }
