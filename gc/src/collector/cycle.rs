@@ -156,8 +156,7 @@ fn end_marking(config: &Config) {
     WORLD.change_phase(false);
     TOTALS.s2_ends();
     let (marked, _) = TOTALS.take_marked();
-    let live = marked + HEAP.account.take_black_bytes() as u64;
-    PACER.marking_ends(config, live);
+    PACER.marking_ends(config, marked, HEAP.account.take_black_bytes() as u64);
     update_all(WORLD.phase());
     WORKER.mark_ended();
 }

@@ -3,8 +3,12 @@
 //! After a cycle that found `live` bytes the heap may grow to
 //!
 //! ```text
-//! goal = max(minimum heap, live × (1 + growth / 100)), and no more than the memory limit
+//! goal = max(minimum heap, live + basis × growth / 100), and no more than the memory limit
 //! ```
+//!
+//! What was marked lives. What was born while marking counts as live, too, though most of it may be garbage by now; in the basis it counts no more
+//! than what was marked does (or the minimum heap). Otherwise a collector that gets too little of a core would let the heap grow without bound: a slow marking
+//! makes for many births, those for more room, and that for a runway and a limit that let the next marking be slower still.
 //!
 //! Marking takes time in which the program allocates, so the next cycle begins earlier, at `goal − runway`, where the runway is what was
 //! allocated during the last marking and a quarter, within an eighth and three quarters of the room there is.
@@ -25,6 +29,7 @@ global! {
         goal: AtomicU64::new(0),
         limit: AtomicU64::new(u64::MAX),
         live: AtomicU64::new(0),
+        basis: AtomicU64::new(0),
         started_at: AtomicU64::new(0),
         allocated_while_marking: AtomicU64::new(0),
         ratio: AtomicU64::new(0),
@@ -41,6 +46,8 @@ pub(crate) struct Pacer {
     /// Position from which on threads wait.
     limit: AtomicU64,
     live: AtomicU64,
+    /// What room is made in proportion to.
+    basis: AtomicU64,
     /// Position of the last S1.
     started_at: AtomicU64,
     allocated_while_marking: AtomicU64,
@@ -57,7 +64,7 @@ const LEAST: u64 = 256 << 10;
 impl Pacer {
     /// Sets the first trigger.
     pub(crate) fn begin(&self, config: &Config) {
-        self.set_goal(config, 0);
+        self.set_goal(config);
     }
 
     /// S1 has been.
@@ -71,31 +78,33 @@ impl Pacer {
         self.credit.store(0, Ordering::Relaxed);
     }
 
-    /// S2 has been; `live` bytes were marked or born black.
-    pub(crate) fn marking_ends(&self, config: &Config, live: u64) {
+    /// S2 has been; so many bytes were marked, and `born` black.
+    pub(crate) fn marking_ends(&self, config: &Config, marked: u64, born: u64) {
         let position = HEAP.account.position();
         let allocated = position.saturating_sub(self.started_at.load(Ordering::Relaxed));
         // Half old, half new: one odd cycle does not move it far.
         let before = self.allocated_while_marking.load(Ordering::Relaxed);
         self.allocated_while_marking.store(u64::midpoint(before, allocated), Ordering::Relaxed);
-        self.live.store(live, Ordering::Relaxed);
-        self.set_goal(config, live);
+        self.live.store(marked + born, Ordering::Relaxed);
+        self.basis.store(basis(config, marked, born), Ordering::Relaxed);
+        self.set_goal(config);
     }
 
     /// `bytes` that were not marked at S2 are kept for finalizers.
     pub(crate) fn kept(&self, config: &Config, bytes: u64) {
-        let live = self.live.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.set_goal(config, live);
+        self.live.fetch_add(bytes, Ordering::Relaxed);
+        self.basis.fetch_add(bytes, Ordering::Relaxed);
+        self.set_goal(config);
     }
 
-    fn set_goal(&self, config: &Config, live: u64) {
+    fn set_goal(&self, config: &Config) {
         let position = HEAP.account.position();
-        let room = room_above(config, live);
-        let runway = (self.allocated_while_marking.load(Ordering::Relaxed) / 4 * 5).clamp(room / 8, room / 4 * 3);
+        let room = room_above(config, self.live.load(Ordering::Relaxed), self.basis.load(Ordering::Relaxed));
+        let runway =
+            (self.allocated_while_marking.load(Ordering::Relaxed) / 4 * 5).clamp(room / 8, longest_runway(room));
         self.trigger.store(position.saturating_add(room - runway), Ordering::Relaxed);
         self.goal.store(position.saturating_add(room), Ordering::Relaxed);
-        let beyond = room.saturating_add((room / 2).max(4 << 20));
-        self.limit.store(position.saturating_add(beyond), Ordering::Relaxed);
+        self.limit.store(position.saturating_add(limit(room)), Ordering::Relaxed);
     }
 
     /// Whether a cycle is due.
@@ -138,9 +147,24 @@ impl Pacer {
     }
 }
 
+/// What room is made in proportion to, after a cycle that marked so much while so much was born.
+fn basis(config: &Config, marked: u64, born: u64) -> u64 {
+    marked + born.min(marked.max(config.min_heap as u64))
+}
+
+/// How long before the goal a cycle begins at the earliest.
+fn longest_runway(room: u64) -> u64 {
+    room / 4 * 3
+}
+
+/// How far from where the room begins threads wait.
+fn limit(room: u64) -> u64 {
+    room.saturating_add((room / 2).max(4 << 20))
+}
+
 /// How far the heap may grow beyond `live` until the next cycle should end.
-fn room_above(config: &Config, live: u64) -> u64 {
-    let growth = u128::from(live) * u128::from(config.growth) / 100;
+fn room_above(config: &Config, live: u64, basis: u64) -> u64 {
+    let growth = u128::from(basis) * u128::from(config.growth) / 100;
     let mut goal = live.saturating_add(u64::try_from(growth).unwrap_or(u64::MAX)).max(config.min_heap as u64);
     if let Some(limit) = config.memory_limit {
         goal = goal.min(limit as u64);
@@ -158,10 +182,26 @@ mod tests {
         let mut config = Config::new();
         config.growth = 100;
         config.min_heap = 4 << 20;
-        assert_eq!(room_above(&config, 0), 4 << 20);
-        assert_eq!(room_above(&config, 100 << 20), 100 << 20);
+        let room = |config: &Config, live| room_above(config, live, live);
+        assert_eq!(room(&config, 0), 4 << 20);
+        assert_eq!(room(&config, 100 << 20), 100 << 20);
         config.memory_limit = Some(120 << 20);
-        assert_eq!(room_above(&config, 100 << 20), 20 << 20);
-        assert_eq!(room_above(&config, 130 << 20), (130 << 20) / 16);
+        assert_eq!(room(&config, 100 << 20), 20 << 20);
+        assert_eq!(room(&config, 130 << 20), (130 << 20) / 16);
+    }
+
+    /// A collector that gets no core until threads wait for it, cycle after cycle.
+    #[test]
+    fn a_starved_collector_lets_the_heap_grow_so_far_and_no_farther() {
+        let config = Config::new();
+        for marked in [0, 1 << 20, 100 << 20] {
+            let mut room = room_above(&config, marked, marked);
+            for _ in 0..100 {
+                let born = limit(room) - (room - longest_runway(room));
+                room = room_above(&config, marked + born, basis(&config, marked, born));
+            }
+            let most = 2 * marked.max(config.min_heap as u64);
+            assert!(room <= most, "room for {} MiB beside {} that live", room >> 20, marked >> 20);
+        }
     }
 }
