@@ -68,10 +68,10 @@ fn pushed_beside_a_cycle() {
 /// The same for a vector of one thread, which is changed twice: elements that go out and come in under a pin, beside a cycle, stay for as
 /// long as the pin or the vector does.
 ///
-/// Breaks if overwriting does not shade while marking.
+/// Breaks if overwriting does not shade while marking, or if it takes the way past the lock, which has nothing to shade.
 #[test]
 fn changed_by_one_thread_beside_a_cycle() {
-    verify(2, &[Mutation::EdgeOverwrittenWithoutShade], || {
+    verify(2, &[Mutation::EdgeOverwrittenWithoutShade, Mutation::PlainWriteWhileMarking], || {
         let vector = ending_here(|| {
             let vector = GcRefVec::with_capacity(3);
             vector.push(Gc::new(1));

@@ -1,7 +1,7 @@
 //! Vectors of one thread.
 
 use super::everywhere;
-use graphgc::{Gc, GcRefVec, GcVec, Trace, collect, pin};
+use graphgc::{Gc, GcRefVec, GcVec, Trace, Weak, collect, pin};
 use graphgc_tests::{
     heap::{alone, settle},
     panics::{panic_quietly, panics_here, panics_quietly},
@@ -140,19 +140,23 @@ fn changed_while_it_is_walked_over() {
 /// A panic names the line that is to blame, not one of the crate's.
 #[test]
 fn panics_name_the_callers_line() {
-    let vec = GcRefVec::from(vec![Gc::new(1)]);
-    let guard = pin();
-    let seven = guard.alloc(7);
-    assert!(panics_here(|| vec.set(1, Gc::new(2))) && panics_here(|| vec.store(1, seven, &guard)));
-    assert!(panics_here(|| vec.replace(1, Gc::new(2))) && panics_here(|| vec.swap(0, 1)));
-    assert!(panics_here(|| vec.swap_remove(1)) && panics_here(|| vec.remove(1)));
-    let borrow = vec.borrow();
-    assert!(panics_here(|| vec.push(Gc::new(2))) && panics_here(|| vec.pop()) && panics_here(|| vec.clear()));
-    drop(borrow);
-    vec.retain(|_| {
-        assert!(panics_here(|| drop(vec.borrow())) && panics_here(|| vec.len()) && panics_here(|| vec.get(0)));
-        assert!(panics_here(|| _ = vec.load(0, &guard)));
-        true
+    everywhere(|vec: &GcRefVec<Gc<u32>>| {
+        vec.push(Gc::new(1));
+        let guard = pin();
+        let seven = guard.alloc(7);
+        assert!(panics_here(|| vec.set(1, Gc::new(2))) && panics_here(|| vec.store(1, seven, &guard)));
+        assert!(panics_here(|| vec.replace(1, Gc::new(2))) && panics_here(|| vec.swap(0, 1)));
+        assert!(panics_here(|| vec.swap_remove(1)) && panics_here(|| vec.remove(1)));
+        let borrow = vec.borrow();
+        assert!(panics_here(|| vec.push(Gc::new(2))) && panics_here(|| vec.pop()) && panics_here(|| vec.clear()));
+        assert!(panics_here(|| vec.push_local(seven, &guard)) && panics_here(|| vec.store(0, seven, &guard)));
+        drop(borrow);
+        vec.retain(|_| {
+            assert!(panics_here(|| drop(vec.borrow())) && panics_here(|| vec.len()) && panics_here(|| vec.get(0)));
+            assert!(panics_here(|| _ = vec.load(0, &guard)));
+            true
+        });
+        vec.clear();
     });
     let shared = GcVec::from(vec![Gc::new(1)]);
     assert!(panics_here(|| shared.set(1, Gc::new(2))) && panics_here(|| shared.replace(1, Gc::new(2))));
@@ -177,11 +181,36 @@ fn borrows_exclude_changes() {
         drop(again);
         vec.retain(|_| {
             assert!(vec.try_borrow().is_err() && conflicts(|| vec.len()) && conflicts(|| drop(vec.pop())));
+            assert!(conflicts(|| vec.push_local(seven, &guard)) && conflicts(|| vec.store(0, seven, &guard)));
             true
         });
         assert!(panics_quietly(|| vec.retain(|_| panic_quietly())));
         vec.push_local(seven, &guard);
         assert_eq!(numbers(vec), [1, 7]);
+        vec.clear();
+    });
+}
+
+/// Under a pin, edges that may be empty, and weak ones.
+#[test]
+fn stores_edges_of_every_kind() {
+    everywhere(|vec: &GcRefVec<Option<Gc<u32>>>| {
+        let guard = pin();
+        vec.push_local(Some(guard.alloc(1)), &guard);
+        vec.push_local(None, &guard);
+        vec.store(0, None, &guard);
+        vec.store(1, Some(guard.alloc(2)), &guard);
+        assert_eq!(vec.borrow().iter().map(Option::as_deref).collect::<Vec<_>>(), [None, Some(&2)]);
+        vec.clear();
+    });
+    let (kept, gone) = (Gc::new(1), Gc::new(2));
+    let (weak, other) = (Gc::downgrade(&kept), Gc::downgrade(&gone));
+    everywhere(|vec: &GcRefVec<Weak<u32>>| {
+        let guard = pin();
+        vec.push_local(other.local(&guard), &guard);
+        vec.store(0, weak.local(&guard), &guard);
+        vec.push_local(other.local(&guard), &guard);
+        assert!(vec.borrow()[0].ptr_eq(&weak) && vec.borrow()[1].ptr_eq(&other));
         vec.clear();
     });
 }

@@ -374,8 +374,12 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[inline(never)]
     #[track_caller]
     fn push_slowly(&self, object: Option<Object>) {
-        while !self.change(move |mut writer| writer.push_pinned(object)) {
-            self.reserve(1);
+        loop {
+            match self.0.change_slowly(move |mut writer| writer.push_pinned(object)) {
+                Some(true) => return,
+                Some(false) => self.reserve(1),
+                None => borrowed(),
+            }
         }
     }
 
@@ -396,8 +400,10 @@ impl<P: Element + Trace> GcRefVec<P> {
     #[inline(never)]
     #[track_caller]
     fn store_slowly(&self, index: usize, object: Option<Object>) {
-        if self.change(move |mut writer| writer.set_pinned(index, object)).is_none() {
-            missing(index)
+        match self.0.change_slowly(move |mut writer| writer.set_pinned(index, object)) {
+            Some(Some(old)) => drop(old),
+            Some(None) => missing(index),
+            None => borrowed(),
         }
     }
 }

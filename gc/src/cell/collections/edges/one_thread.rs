@@ -54,7 +54,7 @@ impl<P> Edges<P, BorrowLock> {
         Some(edge.map(|edge| unsafe { P::Local::from_object(object(edge)) }))
     }
 
-    /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. Outside marking the lock is only looked at.
+    /// Writes, unless it is borrowed or reserved; `change` is as for [`Edges::write`]. The lock of claimed content is only looked at outside marking.
     #[inline]
     pub(in crate::cell::collections) fn try_change<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
         let Some(operation) = self.operate_plainly() else { return self.change_slowly(change) };
@@ -71,10 +71,11 @@ impl<P> Edges<P, BorrowLock> {
         P: Element,
     {
         let Some(operation) = self.operate_plainly() else { return false };
+        // There is nothing to shade, since no cycle marks.
         let place = self.writer(Some(&operation)).content.get_mut(index);
         let is_there = place.is_some();
         if let Some(place) = place {
-            // SAFETY: of the vector's type, by the caller's `Local`; a claimed element counts for nothing.
+            // SAFETY: of the vector's type, by the caller's `Local`, whose pin keeps it until it is in; a claimed element counts for nothing.
             let edge = unsafe { P::from_object(object) };
             std::mem::forget(std::mem::replace(place, edge));
         }
@@ -89,14 +90,14 @@ impl<P> Edges<P, BorrowLock> {
         P: Element,
     {
         let Some(operation) = self.operate_plainly() else { return false };
-        // SAFETY: as above.
+        // SAFETY: as above; if there is no room the edge is forgotten.
         let edge = unsafe { P::from_object(object) };
         let pushed = self.writer(Some(&operation)).content.push(edge).map_err(std::mem::forget);
         operation.end_at_once();
         pushed.is_ok()
     }
 
-    /// An operation in which the thread may write claimed content without the lock, if that is so now.
+    /// An operation in which the thread may write claimed content without the lock, if it may now: no cycle marks, and it is neither borrowed nor reserved.
     #[inline(always)]
     fn operate_plainly(&self) -> Option<Operation> {
         if self.lock.is_read_held() {
@@ -110,10 +111,10 @@ impl<P> Edges<P, BorrowLock> {
         None
     }
 
-    /// While marking, or the content is counted, or borrowed, or the thread has no record that is up to date.
+    /// As [`try_change`](Self::try_change), by the lock: while marking, or the content is counted, or the thread has no record that is up to date.
     #[cold]
     #[inline(never)]
-    fn change_slowly<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
+    pub(in crate::cell::collections) fn change_slowly<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> Option<R> {
         if self.lock.is_read_held() {
             return None;
         }
