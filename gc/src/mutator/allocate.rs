@@ -235,7 +235,8 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
     let code = encode(Describe::<T>::INFO);
     let owner = owner::<T>();
     let size = const { object_size(Describe::<T>::LAYOUT) };
-    let Ok(object) = allocate_slot(size, align_of::<T>(), Describe::<T>::CLASS, Describe::<T>::KIND, code) else {
+    let Ok((object, owed)) = allocate_slot(size, align_of::<T>(), Describe::<T>::CLASS, Describe::<T>::KIND, code)
+    else {
         return Err(value);
     };
     // SAFETY: the slot is ours and of the class for this layout; the pin keeps it.
@@ -253,26 +254,28 @@ fn allocate_in_slices<T: Trace>(value: T, birth: Birth) -> Result<Object, T> {
         Operation::enter().count_up(object);
     }
     drop(pin);
-    if Describe::<T>::CLASS == 0 {
+    if owed > 0 {
         // Only now: it may wait for the marker, which may wait for the pin.
-        collector::after_allocation(size);
+        collector::after_allocation(owed);
     }
     Ok(object)
 }
 
-/// A slot of `size` bytes with a header of count 0, without an entry: the caller's pin protects it.
-fn allocate_slot(size: usize, align: usize, class: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {
+/// A slot of `size` bytes with a header of count 0, without an entry: the caller's pin protects it. And the bytes that are to be paid for.
+fn allocate_slot(
+    size: usize,
+    align: usize,
+    class: usize,
+    kind: Kind,
+    code: u32,
+) -> Result<(Object, usize), OutOfMemory> {
     if class == 0 {
-        return allocate_large(size, align, kind, code);
+        return Ok((allocate_large(size, align, kind, code)?, size));
     }
     let slot = find_slot(None, span_class(class, kind), class, kind)?;
     // SAFETY: the slot is free, ours, and has room for a header.
     let object = unsafe { fill(slot.address, RootWord::new(), code) };
-    drop(slot.operation);
-    if slot.owed > 0 {
-        collector::after_allocation(slot.owed);
-    }
-    Ok(object)
+    Ok((object, slot.owed))
 }
 
 fn allocate_large(size: usize, align: usize, kind: Kind, code: u32) -> Result<Object, OutOfMemory> {

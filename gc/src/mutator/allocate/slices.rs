@@ -99,7 +99,7 @@ unsafe fn allocate_slice_in_slices<T: Trace>(
     move_in: impl FnOnce(NonNull<T>),
 ) -> Result<Object, OutOfMemory> {
     let pin = pin::pin();
-    let object = allocate_slot(slot.size, align_of::<T>(), slot.class, DescribeSlice::<T, [T]>::KIND, code)?;
+    let (object, owed) = allocate_slot(slot.size, align_of::<T>(), slot.class, DescribeSlice::<T, [T]>::KIND, code)?;
     // SAFETY: the slot is ours and large enough; the pin keeps it. The rest by contract.
     unsafe { put_elements(object, length, move_in) };
     if facts::<T>().scan {
@@ -109,9 +109,9 @@ unsafe fn allocate_slice_in_slices<T: Trace>(
     }
     Operation::enter().count_up(object);
     drop(pin);
-    if slot.class == 0 {
+    if owed > 0 {
         // Only now: it may wait for the marker, which may wait for the pin.
-        collector::after_allocation(slot.size);
+        collector::after_allocation(owed);
     }
     Ok(object)
 }
