@@ -1,7 +1,7 @@
 //! Cyclic garbage of many gigabytes in little memory: the heap grows no further than what lives asks for, however fast
 //! threads allocate.
 
-use graphgc::{Gc, GcCell, Outcome, Trace, collect, pin, stats};
+use graphgc::{Gc, GcCell, Local, Outcome, Trace, collect, pin, stats};
 use graphgc_tests::{
     heap::settle,
     process::{alone, peak_memory},
@@ -39,10 +39,28 @@ fn allocate_and_forget() {
     }
 }
 
-fn with_threads(count: usize) {
+/// The same under pins, each for 256 cycles, half a megabyte.
+fn forget_under_pins() {
+    let mut guard = pin();
+    for number in 1.. {
+        let one = guard.alloc(Node { other: GcCell::new(None), payload: [number; 253] });
+        let two = guard.alloc(Node { other: GcCell::new(None), payload: [number; 253] });
+        Local::get(one).other.store(Some(two), &guard);
+        Local::get(two).other.store(Some(one), &guard);
+        assert_eq!(one.payload[252], number);
+        if number % 256 == 0 {
+            guard.repin();
+            if number % 4096 == 0 && stats().total_bytes >= TOTAL {
+                return;
+            }
+        }
+    }
+}
+
+fn with_threads(count: usize, body: fn()) {
     thread::scope(|scope| {
         for _ in 0..count {
-            scope.spawn(allocate_and_forget);
+            scope.spawn(body);
         }
     });
     let stats = stats();
@@ -54,17 +72,26 @@ fn with_threads(count: usize) {
 
 #[test]
 fn by_one_thread() {
-    alone("by_one_thread", &[], || with_threads(1));
+    alone("by_one_thread", &[], || with_threads(1, allocate_and_forget));
 }
 
 #[test]
 fn by_two_threads() {
-    alone("by_two_threads", &[], || with_threads(2));
+    alone("by_two_threads", &[], || with_threads(2, allocate_and_forget));
 }
 
 #[test]
 fn by_six_threads_that_outnumber_the_cores() {
-    alone("by_six_threads_that_outnumber_the_cores", &[], || with_threads(6));
+    alone("by_six_threads_that_outnumber_the_cores", &[], || {
+        with_threads(6, allocate_and_forget);
+    });
+}
+
+/// The same by threads that are pinned almost all of the time.
+#[test]
+fn by_pinned_threads_that_outnumber_the_cores() {
+    let cores = thread::available_parallelism().map_or(2, Into::into);
+    alone("by_pinned_threads_that_outnumber_the_cores", &[], || with_threads(3 * cores, forget_under_pins));
 }
 
 /// With a graph that lives and changes beside the garbage.

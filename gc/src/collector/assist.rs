@@ -2,9 +2,9 @@
 //!
 //! All of it runs after the operation in which a thread got a new span, never inside one.
 
-use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, worker::WORKER};
+use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, sweep::cannot_wait, worker::WORKER};
 use crate::{
-    mutator::{holders::is_pinned, record::WORLD},
+    mutator::{holders::catch_up_after_pin, record::WORLD},
     observe::stats::TOTALS,
 };
 use std::time::{Duration, Instant};
@@ -34,6 +34,13 @@ pub(crate) fn before_large(bytes: usize) {
     }
 }
 
+/// The calling thread is pinned no longer, and would have waited before if it had not been.
+pub(crate) fn after_pin() {
+    if PACER.is_beyond_limit() && !GREY.has_blocks() {
+        wait_for_the_worker();
+    }
+}
+
 #[cold]
 fn assist(bytes: usize) {
     let debt = PACER.debt(bytes);
@@ -56,9 +63,10 @@ fn assist(bytes: usize) {
 }
 
 /// Lets the worker have the core of a thread that is far ahead of it. For a moment only: what the worker waits for may
-/// be held up by what this thread holds. Not at all if that is known: a pin, this thread's or one that has been held for long.
+/// be held up by what this thread holds. Not at all if the worker waits for a pin that has been held for long, or for this thread, which runs users' code for
+/// it. A thread that is pinned waits when it is pinned no longer.
 fn wait_for_the_worker() {
-    if is_pinned() || HELD_UP.is_for_long() {
+    if cannot_wait() || catch_up_after_pin() || HELD_UP.is_for_long() {
         return;
     }
     let begun = Instant::now();

@@ -7,27 +7,26 @@
 use super::sweep::warning;
 use crate::{
     config::Config,
-    mutator::holders::{HeldPin, oldest_pin, warn_of_old_pins},
+    mutator::holders::{HeldPin, OpenPin, oldest_pin, pin_held_for, warn_of_old_pins},
     sync::lock_std,
 };
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 /// The cycle of the process.
-pub(super) static HELD_UP: HeldUp = HeldUp { since: Mutex::new(None), for_long: AtomicBool::new(false) };
+pub(super) static HELD_UP: HeldUp = HeldUp { since: Mutex::new(None), by: Mutex::new(None) };
 
-/// Pins of the collector's own and short scopes come and go within this time, and are worth waiting for.
+/// Pins of the collector's own and short scopes come and go within this time.
 const SHORT: Duration = Duration::from_millis(10);
+/// A pin that has been held for so long is not worth waiting for. More than a thread that is pinned goes without a core for on a busy machine.
+const LONG: Duration = Duration::from_millis(100);
 
 pub(super) struct HeldUp {
     since: Mutex<Option<Instant>>,
-    /// For so long that nobody should wait.
-    for_long: AtomicBool,
+    /// The pin that has been held for [`LONG`], if there is one.
+    by: Mutex<Option<OpenPin>>,
 }
 
 impl HeldUp {
@@ -37,8 +36,7 @@ impl HeldUp {
         if waited < SHORT {
             return;
         }
-        let known = oldest_pin().is_some();
-        self.for_long.store(known, Ordering::Relaxed);
+        *lock_std(&self.by) = pin_held_for(LONG);
         if waited >= config.pin_warning.after {
             let hook = config.pin_warning.hook;
             warn_of_old_pins(config.pin_warning.after, |pin| warning(|| hook(pin)));
@@ -48,12 +46,13 @@ impl HeldUp {
     /// The pins are gone.
     pub(super) fn ends(&self) {
         *lock_std(&self.since) = None;
-        self.for_long.store(false, Ordering::Relaxed);
+        *lock_std(&self.by) = None;
     }
 
     /// Whether waiting for the worker is in vain for the time being.
     pub(super) fn is_for_long(&self) -> bool {
-        self.for_long.load(Ordering::Relaxed)
+        // The collector may be slow to notice that it is gone.
+        lock_std(&self.by).is_some_and(|pin| pin.is_held())
     }
 
     /// The pin that the cycle has been waiting for, if it has been waiting for `patience`.

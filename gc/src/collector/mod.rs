@@ -31,7 +31,7 @@ pub(crate) mod walk;
 pub(crate) mod weak_links;
 mod worker;
 
-pub(crate) use assist::{after_allocation, before_large};
+pub(crate) use assist::{after_allocation, after_pin, before_large};
 pub(crate) use collect::request_cycle;
 pub use collect::{Collection, Outcome, collect};
 pub use finalize::{cleanup::Cleanup, local::run_finalizers};

@@ -15,7 +15,8 @@
 //!
 //! While marking, each allocated byte owes `expected work / bytes left until the goal` bytes of marking. The background worker pays for what it can
 //! (its marked bytes are credit that anyone may draw); the rest the allocating thread marks itself. Beyond the goal by half the room
-//! again, a thread that finds nothing to mark waits a little for the worker, so that growth is bounded even if the collector gets no core.
+//! again, a thread that finds nothing to mark waits a little for the worker, so that growth is bounded even if the collector gets no core; one that is
+//! pinned, when it is pinned no longer.
 //!
 //! Positions are counted in bytes ever allocated, not in bytes used, which sweeping lowers at its leisure. They grow, but for what threads bought and return unused.
 

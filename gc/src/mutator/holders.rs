@@ -1,4 +1,5 @@
-//! Who holds pins: for statistics, for warnings, and so that a thread that is pinned is not made to wait for itself.
+//! Who holds pins: for statistics, for warnings, and so that a thread that is pinned is not made to wait for itself: it waits when its last pin is
+//! gone.
 //!
 //! Every thread that pins has a [`Holder`], in a list that only grows; a holder whose thread has ended without an open pin goes to the
 //! next thread that needs one. Its own thread alone writes the depth, with plain stores, so that pinning pays two of
@@ -7,13 +8,13 @@
 //!
 //! Nothing here keeps an object alive: that is `pin`'s work alone.
 
-use crate::sync::lock_std;
+use crate::{collector, sync::lock_std};
 use std::{
     cell::Cell,
     ptr::{null, null_mut},
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -25,13 +26,18 @@ pub(crate) struct Holder {
     depth: AtomicUsize,
     /// Counts the outermost guards, so that two that follow each other are not taken for one.
     serial: AtomicU64,
-    /// The thread's own data is gone: whoever closes the last guard gives the holder back.
-    ended: AtomicBool,
+    /// What its thread does once the last guard is gone: [`GIVE_BACK`], [`CATCH_UP`].
+    duties: AtomicU8,
     in_use: AtomicBool,
     thread: Mutex<Option<Thread>>,
     noticed: Mutex<Noticed>,
     next: AtomicPtr<Holder>,
 }
+
+/// The thread's own data is gone: the holder goes to another.
+const GIVE_BACK: u8 = 1;
+/// The thread has allocated so much under its pin that it lets the collector catch up.
+const CATCH_UP: u8 = 2;
 
 /// What an observer has seen of a holder's outermost guard.
 struct Noticed {
@@ -54,9 +60,10 @@ impl Drop for Ending {
     fn drop(&mut self) {
         // SAFETY: holders are never freed.
         let Some(holder) = (unsafe { HOLDER.get().as_ref() }) else { return };
-        holder.ended.store(true, Ordering::Relaxed);
         if holder.depth.load(Ordering::Relaxed) == 0 {
             holder.give_back();
+        } else {
+            holder.owe(GIVE_BACK);
         }
     }
 }
@@ -65,6 +72,13 @@ impl Drop for Ending {
 pub(crate) fn is_pinned() -> bool {
     // SAFETY: holders are never freed.
     unsafe { HOLDER.get().as_ref() }.is_some_and(|holder| holder.depth.load(Ordering::Relaxed) > 0)
+}
+
+/// If the calling thread holds a pin, has it [wait](collector::after_pin) when that is gone; whether it holds one.
+pub(crate) fn catch_up_after_pin() -> bool {
+    // SAFETY: holders are never freed.
+    let holder = unsafe { HOLDER.get().as_ref() }.filter(|holder| holder.depth.load(Ordering::Relaxed) > 0);
+    holder.map(|holder| holder.owe(CATCH_UP)).is_some()
 }
 
 impl Holder {
@@ -81,17 +95,39 @@ impl Holder {
         holder
     }
 
-    /// One guard less.
+    /// One guard less. Whether it was the last, and there are duties: once it is gone, by the epoch's account, too, they are to be [done](Self::do_duties).
     #[inline]
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self) -> bool {
         let depth = self.depth.load(Ordering::Relaxed) - 1;
         self.depth.store(depth, Ordering::Release);
-        if depth == 0 && self.ended.load(Ordering::Relaxed) {
+        depth == 0 && self.duties.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the only guard is to be closed rather than pinned anew.
+    #[inline]
+    pub(crate) fn must_catch_up(&self) -> bool {
+        self.duties.load(Ordering::Relaxed) & CATCH_UP != 0 && self.depth.load(Ordering::Relaxed) == 1
+    }
+
+    /// Does what the thread owes, which has closed its last guard. From then on the holder may be another thread's.
+    #[cold]
+    pub(crate) fn do_duties(&self) {
+        let duties = self.duties.load(Ordering::Relaxed);
+        self.duties.store(0, Ordering::Relaxed);
+        if duties & GIVE_BACK != 0 {
             self.give_back();
+        }
+        if duties & CATCH_UP != 0 {
+            collector::after_pin();
         }
     }
 
-    /// A guard has been pinned anew, which is another outermost one if the thread has no other.
+    fn owe(&self, duty: u8) {
+        // Its own thread alone writes it.
+        self.duties.store(self.duties.load(Ordering::Relaxed) | duty, Ordering::Relaxed);
+    }
+
+    /// A guard is about to be pinned anew, and is another outermost one if the thread has no other.
     #[inline]
     pub(crate) fn repin(&self) {
         if self.depth.load(Ordering::Relaxed) == 1 {
@@ -101,7 +137,7 @@ impl Holder {
 
     #[inline]
     fn renew(&self) {
-        self.serial.store(self.serial.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.serial.store(self.serial.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     #[cold]
@@ -111,8 +147,9 @@ impl Holder {
         let before = lock_std(&holder.thread).replace(thread::current());
         drop(before);
         HOLDER.set(holder);
-        let ended = ENDING.try_with(|_| ()).is_err();
-        holder.ended.store(ended, Ordering::Relaxed);
+        if ENDING.try_with(|_| ()).is_err() {
+            holder.owe(GIVE_BACK);
+        }
         holder
     }
 
@@ -127,7 +164,7 @@ impl Holder {
         let holder = Box::leak(Box::new(Holder {
             depth: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
+            duties: AtomicU8::new(0),
             in_use: AtomicBool::new(true),
             thread: Mutex::new(None),
             noticed: Mutex::new(Noticed { serial: 0, since: None, warned: false }),
@@ -207,10 +244,11 @@ pub(crate) fn notice_pins() {
 /// Everything done under the guards that have been closed happens before what follows.
 ///
 /// The epochs say that the guards are gone, and order it so with fences. Those are theirs; this is what the collector itself relies on, with
-/// an acquire load for the release store of each holder.
+/// acquire loads for the release stores of each holder, when a guard is closed or pinned anew.
 pub(crate) fn acquire_closed_pins() {
     holders().for_each(|holder| {
         holder.depth.load(Ordering::Acquire);
+        holder.serial.load(Ordering::Acquire);
     });
 }
 
@@ -218,6 +256,31 @@ pub(crate) fn acquire_closed_pins() {
 pub(crate) fn oldest_pin() -> Option<HeldPin> {
     let ages = holders().filter_map(|holder| Some((holder, holder.notice()?)));
     ages.max_by_key(|(_, age)| *age).map(|(holder, age)| holder.describe(age))
+}
+
+/// One outermost guard.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPin {
+    holder: &'static Holder,
+    serial: u64,
+}
+
+impl OpenPin {
+    /// Whether it is open still.
+    pub(crate) fn is_held(&self) -> bool {
+        let depth = self.holder.depth.load(Ordering::Acquire);
+        depth > 0 && self.holder.serial.load(Ordering::Relaxed) == self.serial
+    }
+}
+
+/// The pin that is known to have been held longest, if that is at least `age`.
+pub(crate) fn pin_held_for(age: Duration) -> Option<OpenPin> {
+    let held = |holder: &'static Holder| {
+        let pin = OpenPin { holder, serial: holder.serial.load(Ordering::Relaxed) };
+        Some((pin, holder.notice()?))
+    };
+    let (pin, since) = holders().filter_map(held).max_by_key(|(_, since)| *since)?;
+    (since >= age).then_some(pin)
 }
 
 /// Calls `warn` for each pin that is known to have been held for `after`, once for each.

@@ -22,6 +22,18 @@ pub(crate) fn pin() -> Guard {
     HANDLE.try_with(LocalHandle::pin).unwrap_or_else(|_| EPOCH.register().pin())
 }
 
+/// Has `f` run while the thread is pinned no longer by `guard`, and pins it anew.
+///
+/// Not while the thread's data is being destroyed: a guard can be renewed then, but not given up and taken again. `f` runs pinned anew.
+pub(crate) fn repin_after(guard: &mut Guard, f: impl FnOnce()) {
+    if HANDLE.try_with(|_| ()).is_ok() {
+        guard.repin_after(f);
+    } else {
+        guard.repin();
+        f();
+    }
+}
+
 /// Waits for the pins that were held when it was made.
 pub(crate) struct PinsHeld {
     gone: Arc<AtomicBool>,

@@ -84,6 +84,19 @@ impl Guard {
         *self = LocalHandle.pin();
     }
 
+    /// Ends, calls `f`, and begins anew.
+    pub(crate) fn repin_after<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        self.end();
+        let result = f();
+        self.repin();
+        result
+    }
+
+    fn end(&self) {
+        self.held.store(false, Ordering::Release);
+        with_pins(|pins| pins.held.retain(|held| !Rc::ptr_eq(held, &self.held)));
+    }
+
     /// Runs what can be run.
     pub(crate) fn flush(&self) {
         let mut waiting = with_pins(|pins| std::mem::take(&mut pins.deferred));
@@ -98,7 +111,6 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.held.store(false, Ordering::Release);
-        with_pins(|pins| pins.held.retain(|held| !Rc::ptr_eq(held, &self.held)));
+        self.end();
     }
 }
