@@ -668,6 +668,32 @@ fn goes_on_while_waiting(when: &str, has_ended: impl Fn(Guard) -> bool) {
     panic!("only {ended} of 100 cycles have ended when {when}");
 }
 
+/// So does who runs a `Drop` for the collector, which does not wait for that: it could make objects for ever.
+#[test]
+fn a_drop_that_allocates_waits_for_the_collector() {
+    #[derive(Trace)]
+    #[trace(leaf)]
+    struct Fruitful(Arc<Mutex<Option<Duration>>>);
+    impl Drop for Fruitful {
+        fn drop(&mut self) {
+            let heap = Overgrown::new();
+            let before = stats().assist_time;
+            for _ in 0..1000 {
+                drop(Gc::new([0u64; 30]));
+            }
+            drop(heap);
+            *self.0.lock().unwrap() = Some(stats().assist_time - before);
+        }
+    }
+    process::alone("a_drop_that_allocates_waits_for_the_collector", &[("GRAPHGC_MIN_HEAP", "1M")], || {
+        let waited = Arc::new(Mutex::new(None));
+        drop(Gc::new(Fruitful(waited.clone())));
+        settle();
+        let waited = waited.lock().unwrap().expect("it was dropped");
+        assert!(waited > Duration::from_millis(1), "{waited:?}");
+    });
+}
+
 /// In destructors of thread-locals, whatever is left of the thread's data: guards are closed and pinned anew, the thread may wait, and what it has of its
 /// own goes to another.
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! All of it runs after the operation in which a thread got a new span, never inside one.
 
-use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, sweep::cannot_wait, worker::WORKER};
+use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, sweep::is_warning, worker::WORKER};
 use crate::{
     mutator::{holders::catch_up_after_pin, record::WORLD},
     observe::stats::TOTALS,
@@ -63,10 +63,10 @@ fn assist(bytes: usize) {
 }
 
 /// Lets the worker have the core of a thread that is far ahead of it. For a moment only: what the worker waits for may
-/// be held up by what this thread holds. Not at all if the worker waits for a pin that has been held for long, or for this thread, which runs users' code for
-/// it. A thread that is pinned waits when it is pinned no longer.
+/// be held up by what this thread holds. Not at all if this thread is the worker, in a hook, or if the worker waits for a pin that has been held
+/// for long. A thread that is pinned waits when it is pinned no longer.
 fn wait_for_the_worker() {
-    if cannot_wait() || catch_up_after_pin() || HELD_UP.is_for_long() {
+    if is_warning() || catch_up_after_pin() || HELD_UP.is_for_long() {
         return;
     }
     let begun = Instant::now();
