@@ -91,7 +91,7 @@ fn by_six_threads_that_outnumber_the_cores() {
 #[test]
 fn by_pinned_threads_that_outnumber_the_cores() {
     let cores = thread::available_parallelism().map_or(2, Into::into);
-    alone("by_pinned_threads_that_outnumber_the_cores", &[], || with_threads(3 * cores, forget_under_pins));
+    alone("by_pinned_threads_that_outnumber_the_cores", &[], || with_threads((3 * cores).min(48), forget_under_pins));
 }
 
 /// With a graph that lives and changes beside the garbage.

@@ -1,6 +1,6 @@
 //! What allocating owes: starting a cycle that is due, and marking in proportion while one runs.
 //!
-//! All of it runs after the operation in which a thread got a new span, never inside one.
+//! All of it runs after the operation in which a thread got a new span, never inside one; the wait of a thread that was pinned then, when it is pinned no longer.
 
 use super::{grey::GREY, held_up::HELD_UP, mark::Marker, pacer::PACER, sweep::is_warning, worker::WORKER};
 use crate::{

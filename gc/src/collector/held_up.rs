@@ -1,7 +1,7 @@
 //! A cycle that waits for pins and for nothing else.
 //!
 //! That can last as long as some thread likes. So those who wait for the cycle must be able to learn of it: a thread that is told to wait a little,
-//! because it is ahead of the marker, goes on instead (a pin stops no thread); `collect` gives up after a while; and a warning names
+//! because it is ahead of the marker, goes on instead (a pin stops no thread for long); `collect` gives up after a while; and a warning names
 //! who holds the pin.
 
 use super::sweep::warning;
@@ -20,12 +20,12 @@ pub(super) static HELD_UP: HeldUp = HeldUp { since: Mutex::new(None), by: Mutex:
 
 /// Pins of the collector's own and short scopes come and go within this time.
 const SHORT: Duration = Duration::from_millis(10);
-/// A pin that has been held for so long is not worth waiting for. More than a thread that is pinned goes without a core for on a busy machine.
+/// A pin that has been held for so long is not worth waiting for. A thread that is pinned may go without a core for a while on a busy machine; hardly for as long.
 const LONG: Duration = Duration::from_millis(100);
 
 pub(super) struct HeldUp {
     since: Mutex<Option<Instant>>,
-    /// The pin that has been held for [`LONG`], if there is one.
+    /// The oldest pin, if it has been held for [`LONG`].
     by: Mutex<Option<OpenPin>>,
 }
 

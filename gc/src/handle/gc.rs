@@ -108,7 +108,7 @@ impl<T: Trace> Gc<T> {
     /// Moves `value` into the heap.
     ///
     /// Cost: a few nanoseconds for small values, plus one step per handle in the value; now and then a share of the
-    /// collector's work in proportion to what the thread allocates. If the heap has grown far beyond its goal, since the collector gets too little
+    /// collector's work in proportion to what the thread allocates. If the heap has grown far beyond its goal, as when the collector gets too little
     /// of a core, waits for it, at most 4 ms at a time.
     ///
     /// # Panics

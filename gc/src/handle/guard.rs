@@ -21,7 +21,7 @@ use std::{alloc::Layout, fmt, mem::ManuallyDrop};
 /// references. This is the fast way to walk a graph through mutable edges, and the way to write lock-free structures: an
 /// object that was unlinked, and its address, stay until every thread that was pinned then is done.
 ///
-/// No thread waits for a pin, but the collector does: while one is held, a cycle that has begun does not end, and nothing is freed.
+/// No thread waits for a pin for long, but the collector does: while one is held, a cycle that has begun does not end, and nothing is freed.
 /// Hold it for one traversal, not for the life of a thread, and [`repin`](Guard::repin) in long loops; [`stats`](crate::stats) and
 /// [`Config::pin_warning`](crate::Config::pin_warning) name those who forget. Scopes may nest; the outermost counts.
 ///
@@ -49,8 +49,8 @@ use std::{alloc::Layout, fmt, mem::ManuallyDrop};
 #[inline]
 pub fn pin() -> Guard {
     // The epoch first: the holder only tells of it.
-    let epoch = ManuallyDrop::new(pin::pin());
-    Guard { holder: Holder::open(), epoch }
+    let epoch = pin::pin_held();
+    Guard { holder: Holder::open(), epoch: ManuallyDrop::new(epoch) }
 }
 
 /// A pinned scope of one thread; made by [`pin`].
@@ -139,12 +139,12 @@ impl Guard {
         self.epoch.repin();
     }
 
-    /// Ends the scope, does what was put off until then, and begins another.
+    /// Ends the scope, waits, as was put off until then, and begins another.
     #[cold]
     fn repin_later(&mut self) {
         self.holder.close();
-        pin::repin_after(&mut self.epoch, || self.holder.do_duties());
-        self.holder = Holder::open();
+        self.epoch.repin_after(|| self.holder.catch_up());
+        self.holder.reopen();
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Nothing here keeps an object alive: that is `pin`'s work alone.
 
+use super::pin;
 use crate::{collector, sync::lock_std};
 use std::{
     cell::Cell,
@@ -51,21 +52,19 @@ static HOLDERS: AtomicPtr<Holder> = AtomicPtr::new(null_mut());
 thread_local! {
     /// The thread's holder, null before its first pin. Has no destructor, so it can be read at any time.
     static HOLDER: Cell<*const Holder> = const { Cell::new(null()) };
-    static ENDING: Ending = const { Ending };
 }
 
-struct Ending;
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // SAFETY: holders are never freed.
-        let Some(holder) = (unsafe { HOLDER.get().as_ref() }) else { return };
-        if holder.depth.load(Ordering::Relaxed) == 0 {
-            holder.give_back();
-        } else {
-            holder.owe(GIVE_BACK);
-        }
+/// The calling thread ends. Whether it holds guards still: then the last one gives back the holder and what belongs to it; now, if there is none.
+pub(super) fn outlive_thread() -> bool {
+    // SAFETY: holders are never freed.
+    let Some(holder) = (unsafe { HOLDER.get().as_ref() }) else { return false };
+    let is_pinned = holder.depth.load(Ordering::Relaxed) > 0;
+    if is_pinned {
+        holder.owe(GIVE_BACK);
+    } else {
+        holder.give_back();
     }
+    is_pinned
 }
 
 /// Whether the calling thread holds a pin.
@@ -95,6 +94,12 @@ impl Holder {
         holder
     }
 
+    /// The only guard, which was closed, is open again.
+    pub(crate) fn reopen(&self) {
+        self.renew();
+        self.depth.store(1, Ordering::Release);
+    }
+
     /// One guard less. Whether it was the last, and there are duties: once it is gone, by the epoch's account, too, they are to be [done](Self::do_duties).
     #[inline]
     pub(crate) fn close(&self) -> bool {
@@ -103,7 +108,7 @@ impl Holder {
         depth == 0 && self.duties.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether the only guard is to be closed rather than pinned anew.
+    /// Whether the thread is to wait before its only guard is pinned anew.
     #[inline]
     pub(crate) fn must_catch_up(&self) -> bool {
         self.duties.load(Ordering::Relaxed) & CATCH_UP != 0 && self.depth.load(Ordering::Relaxed) == 1
@@ -116,10 +121,18 @@ impl Holder {
         self.duties.store(0, Ordering::Relaxed);
         if duties & GIVE_BACK != 0 {
             self.give_back();
+            pin::give_up_handle();
         }
         if duties & CATCH_UP != 0 {
             collector::after_pin();
         }
+    }
+
+    /// Waits for the collector, as the thread owes it, which is not pinned now.
+    #[cold]
+    pub(crate) fn catch_up(&self) {
+        self.duties.store(self.duties.load(Ordering::Relaxed) & !CATCH_UP, Ordering::Relaxed);
+        collector::after_pin();
     }
 
     fn owe(&self, duty: u8) {
@@ -147,7 +160,7 @@ impl Holder {
         let before = lock_std(&holder.thread).replace(thread::current());
         drop(before);
         HOLDER.set(holder);
-        if ENDING.try_with(|_| ()).is_err() {
+        if pin::has_ended() {
             holder.owe(GIVE_BACK);
         }
         holder
