@@ -34,8 +34,10 @@ impl Drop for Ending {
     }
 }
 
-/// Whether the thread's data is being destroyed, so that nobody will be told of its end any more.
+/// Whether the thread's data is being destroyed, so that nobody will be told of its end any more. Otherwise it will be noticed, from now on.
 pub(super) fn has_ended() -> bool {
+    // Its destructor looks at the holder. On some targets that has one, too, made by std, and what is used first is destroyed last.
+    let _ = holders::is_pinned();
     ENDING.try_with(|_| ()).is_err()
 }
 
@@ -64,8 +66,7 @@ fn first_pin() -> Guard {
     // Unless what the allocator has run has pinned the thread.
     if HANDLE.get().is_null() {
         HANDLE.set(Box::into_raw(handle));
-        // From now on the thread's end is noticed, if it has not been yet.
-        let _ = ENDING.try_with(|_| ());
+        let _ = has_ended();
     }
     pin_held()
 }
