@@ -56,9 +56,8 @@ thread_local! {
 
 /// The calling thread ends. Whether it holds guards still: then the last one gives back the holder and what belongs to it; now, if there is none.
 pub(super) fn outlive_thread() -> bool {
-    // SAFETY: holders are never freed.
-    let Some(holder) = (unsafe { HOLDER.get().as_ref() }) else { return false };
-    let is_pinned = holder.depth.load(Ordering::Relaxed) > 0;
+    let Some(holder) = mine() else { return false };
+    let is_pinned = holder.is_open();
     if is_pinned {
         holder.owe(GIVE_BACK);
     } else {
@@ -67,31 +66,39 @@ pub(super) fn outlive_thread() -> bool {
     is_pinned
 }
 
+/// The calling thread's holder, if it has one.
+#[inline]
+fn mine() -> Option<&'static Holder> {
+    // SAFETY: holders are never freed.
+    unsafe { HOLDER.get().as_ref() }
+}
+
 /// Whether the calling thread holds a pin.
 pub(crate) fn is_pinned() -> bool {
-    // SAFETY: holders are never freed.
-    unsafe { HOLDER.get().as_ref() }.is_some_and(|holder| holder.depth.load(Ordering::Relaxed) > 0)
+    mine().is_some_and(Holder::is_open)
 }
 
 /// If the calling thread holds a pin, has it [wait](collector::after_pin) when that is gone; whether it holds one.
 pub(crate) fn catch_up_after_pin() -> bool {
-    // SAFETY: holders are never freed.
-    let holder = unsafe { HOLDER.get().as_ref() }.filter(|holder| holder.depth.load(Ordering::Relaxed) > 0);
-    holder.map(|holder| holder.owe(CATCH_UP)).is_some()
+    mine().filter(|holder| holder.is_open()).map(|holder| holder.owe(CATCH_UP)).is_some()
 }
 
 impl Holder {
     /// The calling thread's, with one guard more.
     #[inline]
     pub(crate) fn open() -> &'static Holder {
-        // SAFETY: holders are never freed.
-        let holder = unsafe { HOLDER.get().as_ref() }.unwrap_or_else(Holder::first);
+        let holder = mine().unwrap_or_else(Holder::first);
         let depth = holder.depth.load(Ordering::Relaxed);
         if depth == 0 {
             holder.renew();
         }
         holder.depth.store(depth + 1, Ordering::Release);
         holder
+    }
+
+    /// Whether its thread, which asks, has an open guard.
+    fn is_open(&self) -> bool {
+        self.depth.load(Ordering::Relaxed) > 0
     }
 
     /// The only guard, which was closed, is open again.
