@@ -35,6 +35,8 @@ const READER: u32 = 1 << 7;
 const READERS: u32 = !(READER - 1);
 /// Something keeps a new writer out.
 const HELD: u32 = WRITER | RELEASING | READERS;
+/// A writer cannot have the lock at once: it is held, or there is something to be done first.
+const BARS_WRITERS: u32 = HELD | MARKER | CLAIMED;
 /// Something keeps a new reader that is ready to wait out.
 const BARS_READERS: u32 = WRITER | RELEASING | WRITER_QUEUED;
 
@@ -142,6 +144,14 @@ impl CellLock {
         if before & READERS == READER && before & PARKED != 0 {
             self.wake();
         }
+    }
+
+    /// Takes the lock for writing if it is free, the content counted and no marker inside. May fail without reason.
+    #[inline]
+    pub(crate) fn try_write_at_once(&self) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        seen & BARS_WRITERS == 0
+            && self.0.compare_exchange_weak(seen, seen | WRITER, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// One attempt to take the lock for writing without an operation: works if the content is counted.
@@ -265,16 +275,22 @@ impl CellLock {
     /// Inside an operation: gives up a lock held for writing, the flag as it is. Whether to `wake` after the operation.
     #[inline]
     pub(crate) fn end_write_in_operation(&self) -> bool {
-        let before = self.0.fetch_and(!WRITER, Ordering::Release);
+        let before = self.take_back_writer();
         debug_assert!(before & WRITER != 0);
         before & PARKED != 0
+    }
+
+    /// The bit is set, so that it can be taken off by a subtraction, which gives the word before in one instruction on x86.
+    #[inline]
+    fn take_back_writer(&self) -> u32 {
+        self.0.fetch_sub(WRITER, Ordering::Release)
     }
 
     /// Gives up a lock held for writing.
     #[inline]
     pub(crate) fn end_write(&self) {
         let early = weakened(Mutation::WakeBeforeUnlock).then(|| self.0.load(Ordering::Relaxed));
-        let before = self.0.fetch_and(!WRITER, Ordering::Release);
+        let before = self.take_back_writer();
         debug_assert!(before & (WRITER | CLAIMED) == WRITER);
         if early.unwrap_or(before) & PARKED != 0 {
             self.wake();
@@ -467,10 +483,10 @@ fn add_reader(seen: u32) -> u32 {
 
 fn judge(seen: u32) -> Attempt {
     match () {
+        () if seen & BARS_WRITERS == 0 => Attempt::Held,
         () if seen & HELD != 0 => Attempt::Busy,
         () if seen & MARKER != 0 => Attempt::MarkerInside,
-        () if seen & CLAIMED != 0 => Attempt::Claimed,
-        () => Attempt::Held,
+        () => Attempt::Claimed,
     }
 }
 

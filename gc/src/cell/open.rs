@@ -59,7 +59,13 @@ impl Wait {
 ///
 /// A marker inside is waited for in any case: it leaves soon, and it must not make a `try_` fail.
 #[inline]
-pub(crate) fn open<T: Trace>(lock: &CellLock, content: *const T, mut wait: Wait) -> bool {
+pub(crate) fn open<T: Trace>(lock: &CellLock, content: *const T, wait: Wait) -> bool {
+    lock.try_write_at_once() || open_slowly(lock, content, wait)
+}
+
+#[cold]
+#[inline(never)]
+fn open_slowly<T: Trace>(lock: &CellLock, content: *const T, mut wait: Wait) -> bool {
     loop {
         match lock.try_write_counted() {
             Attempt::Held => return true,

@@ -38,7 +38,7 @@ fn model(target: Object, claimed: bool) -> Arc<Model> {
 impl Model {
     /// Opens the cell for writing as `cell::open` does, in one operation or in slices.
     fn write(&self, in_slices: bool) -> Option<Object> {
-        loop {
+        while !self.lock.try_write_at_once() {
             match self.lock.try_write_counted() {
                 Attempt::Held => break,
                 Attempt::Claimed if self.lock.try_write_claimed() => {
