@@ -23,7 +23,7 @@ first=$((10#${2:-$(date +%s)}))
 # collector's and its second marker come in every combination.
 oracles=(oracle oracle_threads)
 seeds=(0 1 2 3)
-stress=(deferred threads thread_locals weak ephemerons finalize collections pins newborns)
+stress=(deferred threads thread_locals weak ephemerons finalize collections pins catching_up newborns)
 
 # A test binary that takes longer has not ended.
 longest=2400

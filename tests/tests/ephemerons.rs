@@ -2,7 +2,7 @@
 
 use graphgc::{Ephemeron, Finalize, Gc, GcCell, GcMutex, Trace, Weak, WeakMap, collect, pin, stats, testing, verify};
 use graphgc_tests::{
-    heap::{alone, settle},
+    heap::{alone, begin_marking, settle},
     payload::{Canary, Leaf, drops_of, new_id},
 };
 use std::{
@@ -209,10 +209,7 @@ fn born_while_marking() {
     let (_, old_key) = node();
     let weak_key = Gc::downgrade(&old_key);
     let held = testing::MarkingHeld::new();
-    testing::request_cycle();
-    while !testing::is_marking() {
-        thread::yield_now();
-    }
+    begin_marking();
     let notes: Vec<_> = (0..100).map(|_| Ephemeron::new(&old_key, Gc::new(Canary::new(new_id())))).collect();
     let fresh = node().1;
     let other = Ephemeron::new(&fresh, Gc::new(Canary::new(new_id())));
@@ -236,10 +233,7 @@ fn a_key_brought_back_while_marking_keeps_its_value() {
     settle();
     let held = testing::MarkingHeld::new();
     drop(key);
-    testing::request_cycle();
-    while !testing::is_marking() {
-        thread::yield_now();
-    }
+    begin_marking();
     // It may wait already; nothing but the weak handle leads to the key.
     thread::sleep(Duration::from_millis(5));
     let back = weak.upgrade().expect("not found dead yet");

@@ -272,12 +272,6 @@ pub(crate) fn acquire_closed_pins() {
     });
 }
 
-/// The pin that is known to have been held longest.
-pub(crate) fn oldest_pin() -> Option<HeldPin> {
-    let ages = holders().filter_map(|holder| Some((holder, holder.notice()?)));
-    ages.max_by_key(|(_, age)| *age).map(|(holder, age)| holder.describe(age))
-}
-
 /// One outermost guard.
 #[derive(Clone, Copy)]
 pub(crate) struct OpenPin {
@@ -293,14 +287,23 @@ impl OpenPin {
     }
 }
 
-/// The pin that is known to have been held longest, if that is at least `age`.
-pub(crate) fn pin_held_for(age: Duration) -> Option<OpenPin> {
+/// The pin that is known to have been held longest, and for how long.
+fn oldest() -> Option<(OpenPin, Duration)> {
     let held = |holder: &'static Holder| {
         let pin = OpenPin { holder, serial: holder.serial.load(Ordering::Relaxed) };
         Some((pin, holder.notice()?))
     };
-    let (pin, since) = holders().filter_map(held).max_by_key(|(_, since)| *since)?;
-    (since >= age).then_some(pin)
+    holders().filter_map(held).max_by_key(|(_, age)| *age)
+}
+
+/// The pin that is known to have been held longest, for people.
+pub(crate) fn oldest_pin() -> Option<HeldPin> {
+    oldest().map(|(pin, age)| pin.holder.describe(age))
+}
+
+/// The pin that is known to have been held longest, if that is at least `age`.
+pub(crate) fn pin_held_for(age: Duration) -> Option<OpenPin> {
+    oldest().filter(|(_, held)| *held >= age).map(|(pin, _)| pin)
 }
 
 /// Calls `warn` for each pin that is known to have been held for `after`, once for each.

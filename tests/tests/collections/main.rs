@@ -5,13 +5,8 @@ mod ref_vecs;
 mod sets;
 mod vecs;
 
-use graphgc::{
-    Gc, Trace,
-    testing::{MarkingHeld, is_marking, request_cycle},
-    verify,
-};
-use graphgc_tests::heap::alone;
-use std::thread;
+use graphgc::{Gc, Trace, testing::MarkingHeld, verify};
+use graphgc_tests::heap::{alone, begin_marking};
 
 /// Runs `body` with a collection on the stack (counted), with one in the heap (claimed), and with that while a cycle is marking.
 fn everywhere<C: Trace + Default>(body: impl Fn(&C)) {
@@ -20,10 +15,7 @@ fn everywhere<C: Trace + Default>(body: impl Fn(&C)) {
     body(&Gc::new(C::default()));
     let _held = MarkingHeld::new();
     let collection = Gc::new(C::default());
-    request_cycle();
-    while !is_marking() {
-        thread::yield_now();
-    }
+    begin_marking();
     body(&collection);
     let violations = verify();
     assert!(violations.is_empty(), "{violations:?}");
