@@ -35,7 +35,7 @@ const READER: u32 = 1 << 7;
 const READERS: u32 = !(READER - 1);
 /// Something keeps a new writer out.
 const HELD: u32 = WRITER | RELEASING | READERS;
-/// A writer cannot have the lock at once: it is held, or there is something to be done first.
+/// A writer cannot have the lock at once: it is held, or there is something to wait for or to be done first.
 const BARS_WRITERS: u32 = HELD | MARKER | CLAIMED;
 /// Something keeps a new reader that is ready to wait out.
 const BARS_READERS: u32 = WRITER | RELEASING | WRITER_QUEUED;
@@ -53,7 +53,7 @@ pub(crate) enum Attempt {
     Held,
     /// Free, but the content is claimed: to be won inside an operation.
     Claimed,
-    /// A reader or writer has it.
+    /// A reader or writer has it, or it is kept for one.
     Busy,
     /// Free but for a marker inside.
     MarkerInside,

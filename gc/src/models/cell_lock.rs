@@ -38,22 +38,25 @@ fn model(target: Object, claimed: bool) -> Arc<Model> {
 impl Model {
     /// Opens the cell for writing as `cell::open` does, in one operation or in slices.
     fn write(&self, in_slices: bool) -> Option<Object> {
-        while !self.lock.try_write_at_once() {
-            match self.lock.try_write_counted() {
-                Attempt::Held => break,
-                Attempt::Claimed if self.lock.try_write_claimed() => {
-                    self.release(in_slices);
-                    break;
-                }
-                Attempt::Claimed => {}
-                Attempt::MarkerInside => self.lock.wait_for_marker(),
-                Attempt::Busy => assert!(self.lock.wait_to_write(None)),
-            }
+        if !self.lock.try_write_at_once() {
+            self.open_slowly(in_slices);
         }
         // SAFETY: loom checks.
         let taken = self.content.with_mut(|content| unsafe { (*content).take() });
         self.lock.end_write();
         taken
+    }
+
+    fn open_slowly(&self, in_slices: bool) {
+        loop {
+            match self.lock.try_write_counted() {
+                Attempt::Held => return,
+                Attempt::Claimed if self.lock.try_write_claimed() => return self.release(in_slices),
+                Attempt::Claimed => {}
+                Attempt::MarkerInside => self.lock.wait_for_marker(),
+                Attempt::Busy => assert!(self.lock.wait_to_write(None)),
+            }
+        }
     }
 
     /// Opens the cell as a cell of one thread is opened, in an operation.
