@@ -54,8 +54,12 @@ const TARGETS: &[Target] = &[
         ..target("`graph`, search / `Rc<RefCell>`", "graph", Measure::Phase("bfs"), RC, 1.1)
     },
     Target {
+        ours: ("graph", Who::Named("graphgc, GcVec")),
+        ..target("`graph`, rewiring, `GcVec` / `Arc<RwLock<Vec>>`", "graph", Measure::Phase("rewire"), ARC, 1.0)
+    },
+    Target {
         ours: ("graph", Who::Named("graphgc, GcRwLock")),
-        ..target("`graph`, rewiring / `Arc<RwLock>`", "graph", Measure::Phase("rewire"), ARC, 1.0)
+        ..target("`graph`, rewiring, `GcRwLock<Vec>` / `Arc<RwLock<Vec>>`", "graph", Measure::Phase("rewire"), ARC, 1.0)
     },
     target("`graph` / Boehm", "graph", Measure::Wall, Who::Named("Boehm"), 0.9),
     target("`graph` / gc-arena", "graph", Measure::Wall, Who::Named("gc-arena"), 0.6),

@@ -33,6 +33,7 @@ const CONTESTANTS: &[Contestant] = &[
     ours::PLAIN,
     ours::PINNED,
     ours::LOCKED,
+    ours::SHARED,
     rc::CONTESTANT,
     arc::CONTESTANT,
     boxes::CONTESTANT,

@@ -1,7 +1,7 @@
 //! Graphs with edges in mutable vectors.
 
 use crate::{programs::Seen, random::Random, report::Report};
-use graphgc::{Gc, GcRefCell, GcRefVec, GcRwLock, Trace, pin};
+use graphgc::{Gc, GcRefCell, GcRefVec, GcRwLock, GcVec, Trace, pin};
 use std::collections::VecDeque;
 
 /// A graph whose nodes keep their edges in the given cell.
@@ -41,46 +41,53 @@ macro_rules! graph {
 graph!(Node, GcRefCell, borrow, borrow_mut);
 graph!(Locked, GcRwLock, read, write);
 
-/// Edges that are stored under pins: nothing is counted.
-#[derive(Trace)]
-struct Pinned {
-    number: u32,
-    edges: GcRefVec<Gc<Pinned>>,
-}
-
 /// Edges stored under one pin.
 const AT_ONCE: u64 = 1024;
 
-impl Pinned {
-    fn graph(random: &mut Random, nodes: u64, edges: u64) -> Vec<Gc<Pinned>> {
-        let node = |number| Gc::new(Pinned { number: number as u32, edges: GcRefVec::new() });
-        let graph: Vec<_> = (0..nodes).map(node).collect();
-        let mut guard = pin();
-        for time in 0..edges {
-            if time % AT_ONCE == 0 {
-                guard.repin();
-            }
-            let (from, to) = (random.below(nodes), random.below(nodes));
-            graph[from].edges.push_local(graph[to].local(&guard), &guard);
+/// A graph whose nodes keep their edges in the given collection, which are stored under pins: nothing is counted.
+macro_rules! graph_of_collections {
+    ($node:ident, $collection:ident) => {
+        #[derive(Trace)]
+        struct $node {
+            number: u32,
+            edges: $collection<Gc<$node>>,
         }
-        graph
-    }
 
-    fn rewire(graph: &[Gc<Pinned>], random: &mut Random, times: u64) {
-        let mut guard = pin();
-        for time in 0..times {
-            if time % AT_ONCE == 0 {
-                guard.repin();
+        impl $node {
+            fn graph(random: &mut Random, nodes: u64, edges: u64) -> Vec<Gc<$node>> {
+                let node = |number| Gc::new($node { number: number as u32, edges: $collection::new() });
+                let graph: Vec<_> = (0..nodes).map(node).collect();
+                let mut guard = pin();
+                for time in 0..edges {
+                    if time % AT_ONCE == 0 {
+                        guard.repin();
+                    }
+                    let (from, to) = (random.below(nodes), random.below(nodes));
+                    graph[from].edges.push_local(graph[to].local(&guard), &guard);
+                }
+                graph
             }
-            let (from, to) = (random.below(graph.len() as u64), random.below(graph.len() as u64));
-            let edges = &graph[from].edges;
-            if !edges.is_empty() {
-                let which = random.below(edges.len() as u64);
-                edges.store(which, graph[to].local(&guard), &guard);
+
+            fn rewire(graph: &[Gc<$node>], random: &mut Random, times: u64) {
+                let mut guard = pin();
+                for time in 0..times {
+                    if time % AT_ONCE == 0 {
+                        guard.repin();
+                    }
+                    let (from, to) = (random.below(graph.len() as u64), random.below(graph.len() as u64));
+                    let edges = &graph[from].edges;
+                    let len = edges.len();
+                    if len > 0 {
+                        edges.store(random.below(len as u64), graph[to].local(&guard), &guard);
+                    }
+                }
             }
         }
-    }
+    };
 }
+
+graph_of_collections!(Pinned, GcRefVec);
+graph_of_collections!(Shared, GcVec);
 
 /// A search with `Local`s in the queue, which may all stay there.
 macro_rules! search_pinned {
@@ -108,6 +115,7 @@ macro_rules! search_pinned {
 }
 
 search_pinned!(Pinned, borrow);
+search_pinned!(Shared, read);
 search_pinned!(Locked, read);
 
 /// Handles in the queue.
@@ -150,6 +158,10 @@ pub(super) fn plain(sizes: &[u64], report: &mut Report) -> u64 {
 
 pub(super) fn pinned(sizes: &[u64], report: &mut Report) -> u64 {
     program(sizes, report, Pinned::graph, Pinned::rewire, Pinned::search_pinned)
+}
+
+pub(super) fn shared(sizes: &[u64], report: &mut Report) -> u64 {
+    program(sizes, report, Shared::graph, Shared::rewire, Shared::search_pinned)
 }
 
 pub(super) fn locked(sizes: &[u64], report: &mut Report) -> u64 {

@@ -1,5 +1,5 @@
-//! `graphgc`, in three styles: handles ([`PLAIN`]), pinned scopes where a program profits from them ([`PINNED`]), and cells that threads
-//! may share where [`PLAIN`] has cells for one thread ([`LOCKED`]).
+//! `graphgc`, in four styles: handles ([`PLAIN`]), pinned scopes where a program profits from them ([`PINNED`]), and what threads may share where those have
+//! something for one thread: cells like the locks of std ([`LOCKED`]), and collections of edges under pins ([`SHARED`]).
 
 mod collector;
 mod graphs;
@@ -49,3 +49,6 @@ pub(super) const PINNED: Contestant = Contestant {
 
 pub(super) const LOCKED: Contestant =
     Contestant { name: "graphgc, GcRwLock", versions: &[("graph", graphs::locked)], other_allocators: false };
+
+pub(super) const SHARED: Contestant =
+    Contestant { name: "graphgc, GcVec", versions: &[("graph", graphs::shared)], other_allocators: false };
