@@ -5,14 +5,18 @@
 //! counted. Success releases, loads acquire: an object's header and payload were written before its address got here.
 //!
 //! Whoever has a cell to himself, in a value that has just moved into a new object, claims it by plain accesses. One change to a cell that others know
-//! needs no compare-and-swap: in an operation outside marking a claimed word whose old edge nobody wants is overwritten by a plain store
-//! ([`stays_claimed`](EdgeWord::stays_claimed)). A word that is claimed then stays claimed as long as the operation lasts. Three parties change flags.
-//! The marker is away, and comes back after another S1, which waits for the operation. The claim pass changes cells that nobody else knows.
-//! Who releases the content of an outer cell holds that one for writing, so that nobody else has a reference to this one.
+//! needs no compare-and-swap: in an operation a claimed word whose old edge nobody wants is overwritten by a plain store, if it stays claimed
+//! as long as the operation lasts ([`read_staying`](EdgeWord::read_staying)). Three parties change flags.
+//! The claim pass changes cells that nobody else knows. Who releases the content of an outer cell holds that one for writing, so that nobody
+//! else has a reference to this one. The marker is away outside marking, and comes back after another S1, which waits for the operation. While marking it
+//! claims words, which is no matter here; and if it gives up the content of a lock-type cell, which readers may be inside of, it sets flags back to
+//! *counted* and counts the edges that it sees. A plain store after a look would put an uncounted edge in the place of a counted one, and nobody would
+//! count that one down. So a marker says that there are such claims ([`REVOCABLE`]) before it makes the first of a cycle, and who finds a word claimed looks at that
+//! afterwards. If it is not said, the word is none of those: its cell lies in an object directly, or in content that was claimed before.
+//!
 //! What other threads put in and take out meanwhile they do in claimed words, too, where an edge counts for nothing: whichever
-//! change comes last stays, and who takes an edge out counts it in an operation of its own. While marking all this is wrong:
-//! a marker that gives a cell's content up, which readers may be inside of, sets the flag back to *counted* and counts the edge that it sees. A plain
-//! store after a look would put an uncounted edge in the place of a counted one, and nobody would count that one down.
+//! change comes last stays, and who takes an edge out counts it in an operation of its own. An edge that is lost in this way without having been seen
+//! by the one who overwrites it was put in by another thread in this phase: while marking that thread has shaded it, as it does with all that it puts in.
 //!
 //! The object of a counted edge may still be unshared (`heap::header`): the edge is one of its counted handles. Who reads that edge has a way to the object that nothing counts, and who takes it
 //! out may do so beside one who reads it. So both have the object say that it is shared, before anybody can use what they got ([`target`](EdgeWord::target), [`Reading::shared`]). So
@@ -24,9 +28,25 @@
 
 use crate::{
     heap::header::{Header, Object},
-    sync::{AtomicPtr, Mutation, Ordering, load_plainly, store_plainly, weakened},
+    sync::{AtomicBool, AtomicPtr, Mutation, Ordering, global, load_plainly, store_plainly, weakened},
 };
 use std::ptr::{NonNull, null_mut};
+
+global! {
+    /// Whether a marker may have claimed words since S1 that it may set back to *counted*. See the module's head.
+    static REVOCABLE: Revocable = Revocable { claims: AtomicBool::new(false) };
+}
+
+/// In a cache line of its own: every change of an edge while marking looks at it.
+#[repr(align(64))]
+struct Revocable {
+    claims: AtomicBool,
+}
+
+/// For S1, with the world stopped.
+pub(crate) fn forget_revocable_claims() {
+    REVOCABLE.claims.store(false, Ordering::Relaxed);
+}
 
 const COUNTED: usize = 1;
 
@@ -62,7 +82,7 @@ impl Reading {
 
     /// [`object`](Self::object) of a reading that is not counted: there is no flag to mask off.
     #[inline]
-    fn object_of_claimed(self) -> Option<Object> {
+    pub(crate) fn object_of_claimed(self) -> Option<Object> {
         debug_assert!(!self.is_counted());
         NonNull::new(self.0).map(Object::new)
     }
@@ -101,13 +121,15 @@ impl EdgeWord {
         self.read().shared()
     }
 
-    /// In an operation, whose phase is marking or not: whether the cell is claimed and stays so as long as the operation lasts.
+    /// In an operation, whose phase is marking or not: what is in the cell, if that is claimed and stays so as long as the operation lasts.
     #[inline]
-    pub(crate) fn stays_claimed(&self, marking: bool) -> bool {
-        (!marking || weakened(Mutation::PlainStoreWhileMarking)) && !self.read().is_counted()
+    pub(crate) fn read_staying(&self, marking: bool) -> Option<Reading> {
+        let seen = self.read();
+        let revocable = || REVOCABLE.claims.load(Ordering::Relaxed) && !weakened(Mutation::PlainStoreOfRevocable);
+        if seen.is_counted() || marking && revocable() { None } else { Some(seen) }
     }
 
-    /// Puts `object` in and forgets what was there, by a plain store: in a cell that [stays claimed](Self::stays_claimed).
+    /// Puts `object` in and forgets what was there, by a plain store: in a cell that [stays claimed](Self::read_staying).
     #[inline]
     pub(crate) fn overwrite_claimed(&self, object: Option<Object>) {
         self.0.store(Reading::new(object, false).0, Ordering::Release);
@@ -134,6 +156,20 @@ impl EdgeWord {
     pub(crate) fn claim(&self) -> (Option<Object>, Claimed) {
         let seen = self.read();
         if seen.is_counted() { self.claim_counted(seen) } else { (seen.object_of_claimed(), Claimed::Before) }
+    }
+
+    /// The same by a marker that may set the flag back.
+    pub(crate) fn claim_revocably(&self) -> (Option<Object>, Claimed) {
+        if weakened(Mutation::RevocableClaimToldLate) {
+            let claimed = self.claim();
+            REVOCABLE.claims.store(true, Ordering::Relaxed);
+            return claimed;
+        }
+        if !REVOCABLE.claims.load(Ordering::Relaxed) {
+            // Released with the claim to whoever finds the word claimed.
+            REVOCABLE.claims.store(true, Ordering::Relaxed);
+        }
+        self.claim()
     }
 
     /// The same for a cell that was counted when it was read.

@@ -275,7 +275,9 @@ impl<P: Edge> GcCell<P> {
     pub fn set(&self, edge: P) {
         let new = edge.into_counted();
         let operation = Operation::enter();
-        if self.word.stays_claimed(operation.phase.is_marking()) {
+        if operation.phase.is_marking() {
+            self.set_while_marking(new, operation);
+        } else if self.word.read_staying(false).is_some() {
             // Before the store: whoever gets at the object through the cell may merely note his handle, and must not find it unshared. That nothing
             // counts what comes in, until it is an edge, lasts no longer than the operation.
             if weakened(Mutation::SetClaimsLate) {
@@ -288,7 +290,18 @@ impl<P: Edge> GcCell<P> {
         }
     }
 
-    /// [`set`](Self::set) while marking, or in a counted cell.
+    /// The same while marking: what was there is shaded, too. Out of line, so that [`set`](Self::set) keeps nothing for it.
+    #[inline(never)]
+    fn set_while_marking(&self, new: Option<Object>, operation: Operation) {
+        let Some(seen) = self.word.read_staying(true) else { return self.set_slowly(new, operation) };
+        new.into_iter().for_each(|object| operation.claim_for_newborn(object));
+        self.word.overwrite_claimed(new);
+        if !weakened(Mutation::SetWithoutShade) {
+            seen.object_of_claimed().into_iter().for_each(|object| operation.shade(object));
+        }
+    }
+
+    /// [`set`](Self::set) in a counted cell, or one that a marker may set back to that.
     fn set_slowly(&self, new: Option<Object>, operation: Operation) {
         // SAFETY: the handle that came in keeps it alive.
         new.into_iter().for_each(|object| unsafe { object.roots() }.share());

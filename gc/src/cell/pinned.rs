@@ -46,15 +46,21 @@ impl<P: Edge> GcCell<P> {
     pub fn store(&self, edge: P::Local<'_>, _guard: &Guard) {
         let new = edge.into_object();
         let Some(operation) = Operation::enter_at_once() else {
-            self.swap_pinned(new, &Operation::enter());
-            return;
+            return self.store_slowly(new, None);
         };
-        if self.word.stays_claimed(operation.phase.is_marking()) {
-            self.word.overwrite_claimed(new);
-        } else {
-            self.swap_pinned(new, &operation);
-        }
+        let Some(seen) = self.word.read_staying(operation.phase.is_marking()) else {
+            return self.store_slowly(new, Some(operation));
+        };
+        self.word.overwrite_claimed(new);
+        shade_both(seen.object_of_claimed(), new, &operation);
         operation.end_at_once();
+    }
+
+    /// [`store`](Self::store) in a counted cell, or one that a marker may set back to that; or in an operation that is yet to be entered.
+    #[cold]
+    #[inline(never)]
+    fn store_slowly(&self, new: Option<Object>, operation: Option<Operation>) {
+        self.swap_pinned(new, &operation.unwrap_or_else(Operation::enter));
     }
 
     /// Puts `edge` in and gives back what was there. Acquires and releases.
@@ -201,16 +207,7 @@ impl<P: Edge> GcCell<P> {
             return self.exchange_counted(seen, new, operation);
         }
         self.word.exchange(seen, new)?;
-        if let Some(old) = seen.object()
-            && !weakened(Mutation::PinnedChangeForgetsOld)
-        {
-            operation.shade(old);
-        }
-        if let Some(new) = new
-            && !weakened(Mutation::PinnedStoreForgetsNew)
-        {
-            operation.shade(new);
-        }
+        shade_both(seen.object(), new, operation);
         Ok(())
     }
 
@@ -222,5 +219,20 @@ impl<P: Edge> GcCell<P> {
         // SAFETY: of type `P`, as is all that this cell held or was to hold; one count of it was the cell's, and is no longer.
         drop(unsafe { P::from_object(no_longer) });
         result
+    }
+}
+
+/// In a claimed cell `new` has taken the place of `old`.
+#[inline]
+fn shade_both(old: Option<Object>, new: Option<Object>, operation: &Operation) {
+    if let Some(old) = old
+        && !weakened(Mutation::PinnedChangeForgetsOld)
+    {
+        operation.shade(old);
+    }
+    if let Some(new) = new
+        && !weakened(Mutation::PinnedStoreForgetsNew)
+    {
+        operation.shade(new);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     worker::{HELPERS, WORKER},
 };
 use crate::{
-    cell::open::any_releasing,
+    cell::{edge_word::forget_revocable_claims, open::any_releasing},
     config::Config,
     heap::HEAP,
     mutator::{
@@ -53,6 +53,7 @@ pub(crate) fn begin_marking() {
     WAITING.begin_cycle();
     let begun = Instant::now();
     stop_the_world();
+    forget_revocable_claims();
     WORLD.change_phase(true);
     TOTALS.s1_took(begun.elapsed());
     PACER.marking_begins();

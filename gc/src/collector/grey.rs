@@ -207,6 +207,16 @@ pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
         return;
     }
     // SAFETY: whoever shades has the object from a live edge or handle, in an operation.
+    let (word, mask) = unsafe { mark_bit(object, marked_cycle()) };
+    if word.load(Ordering::Relaxed) & mask == 0 {
+        shade_white(object, buffer);
+    }
+}
+
+/// The same for an object that was not marked a moment ago. Out of line: most are marked, and to see that takes no more than a few registers.
+#[inline(never)]
+fn shade_white(object: Object, buffer: &mut GreyBuffer) {
+    // SAFETY: as above.
     unsafe {
         if set_mark(object, marked_cycle()) {
             let facts = SlotFacts::of_object(object);

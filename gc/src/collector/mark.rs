@@ -331,7 +331,8 @@ impl Marker {
         }
         let (target, claimed) = match self.context {
             Context::Releasing => (cell.read().object(), Claimed::Before),
-            Context::Claimed | Context::Counted => cell.claim(),
+            Context::Claimed => cell.claim(),
+            Context::Counted => cell.claim_revocably(),
         };
         if let Some(object) = target {
             self.shade(object, Some(facts));

@@ -100,8 +100,10 @@ mutations! {
     ReleaseCountsAfter,
     /// A plain store makes the edge before the handle that becomes it is claimed.
     SetClaimsLate,
-    /// A claimed word is overwritten by a plain store while marking, too.
-    PlainStoreWhileMarking,
+    /// A claimed word is overwritten by a plain store even if a marker may set it back.
+    PlainStoreOfRevocable,
+    /// A marker says that it may set back what it claims when it has claimed it.
+    RevocableClaimToldLate,
     // The cell lock.
     /// The marker enters a cell that is held for writing.
     MarkerEntersWriteHeld,
