@@ -12,11 +12,13 @@
 //! claims words, which is no matter here; and if it gives up the content of a lock-type cell, which readers may be inside of, it sets flags back to
 //! *counted* and counts the edges that it sees. A plain store after a look would put an uncounted edge in the place of a counted one, and nobody would
 //! count that one down. So a marker says that there are such claims ([`REVOCABLE`]) before it makes the first of a cycle, and who finds a word claimed looks at that
-//! afterwards. If it is not said, the word is none of those: its cell lies in an object directly, or in content that was claimed before.
+//! afterwards. If it is not said, the word is none of those: its cell lies in an object directly, or in content that was claimed before S1 or at birth. This relies
+//! on C2: what a marker finds in counted content is counted, so that what it counts back has been claimed by a claim of which it has said so.
 //!
 //! What other threads put in and take out meanwhile they do in claimed words, too, where an edge counts for nothing: whichever
 //! change comes last stays, and who takes an edge out counts it in an operation of its own. An edge that is lost in this way without having been seen
-//! by the one who overwrites it was put in by another thread in this phase: while marking that thread has shaded it, as it does with all that it puts in.
+//! by the one who overwrites it was put in by another thread in this phase: while marking that thread shades all that it puts in before its operation ends, but for
+//! newborns, which are black.
 //!
 //! The object of a counted edge may still be unshared (`heap::header`): the edge is one of its counted handles. Who reads that edge has a way to the object that nothing counts, and who takes it
 //! out may do so beside one who reads it. So both have the object say that it is shared, before anybody can use what they got ([`target`](EdgeWord::target), [`Reading::shared`]). So
@@ -33,11 +35,11 @@ use crate::{
 use std::ptr::{NonNull, null_mut};
 
 global! {
-    /// Whether a marker may have claimed words since S1 that it may set back to *counted*. See the module's head.
+    /// Whether a marker has claimed words since S1 that it may set back to *counted*, or might have; until the next S1. See the module's head.
     static REVOCABLE: Revocable = Revocable { claims: AtomicBool::new(false) };
 }
 
-/// In a cache line of its own: every change of an edge while marking looks at it.
+/// In a cache line of its own: who overwrites a claimed edge while marking looks at it.
 #[repr(align(64))]
 struct Revocable {
     claims: AtomicBool,
@@ -158,20 +160,6 @@ impl EdgeWord {
         if seen.is_counted() { self.claim_counted(seen) } else { (seen.object_of_claimed(), Claimed::Before) }
     }
 
-    /// The same by a marker that may set the flag back.
-    pub(crate) fn claim_revocably(&self) -> (Option<Object>, Claimed) {
-        if weakened(Mutation::RevocableClaimToldLate) {
-            let claimed = self.claim();
-            REVOCABLE.claims.store(true, Ordering::Relaxed);
-            return claimed;
-        }
-        if !REVOCABLE.claims.load(Ordering::Relaxed) {
-            // Released with the claim to whoever finds the word claimed.
-            REVOCABLE.claims.store(true, Ordering::Relaxed);
-        }
-        self.claim()
-    }
-
     /// The same for a cell that was counted when it was read.
     #[cold]
     #[inline(never)]
@@ -184,6 +172,20 @@ impl EdgeWord {
             }
         }
         (seen.object_of_claimed(), Claimed::Before)
+    }
+
+    /// [`claim`](Self::claim) by a marker that may set the flag back.
+    pub(crate) fn claim_revocably(&self) -> (Option<Object>, Claimed) {
+        if weakened(Mutation::RevocableClaimToldLate) {
+            let claimed = self.claim();
+            REVOCABLE.claims.store(true, Ordering::Relaxed);
+            return claimed;
+        }
+        if !REVOCABLE.claims.load(Ordering::Relaxed) {
+            // Released with the claim to whoever finds the word claimed.
+            REVOCABLE.claims.store(true, Ordering::Relaxed);
+        }
+        self.claim()
     }
 
     /// [`claim`](Self::claim) by plain accesses, which the compiler may join with those that have just put the value where it is: of a cell

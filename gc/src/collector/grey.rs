@@ -216,7 +216,7 @@ pub(crate) fn shade(object: Object, buffer: &mut GreyBuffer) {
 /// The same for an object that was not marked a moment ago. Out of line: most are marked, and to see that takes no more than a few registers.
 #[inline(never)]
 fn shade_white(object: Object, buffer: &mut GreyBuffer) {
-    // SAFETY: as above.
+    // SAFETY: the caller shades: it has the object from a live edge or handle, in an operation.
     unsafe {
         if set_mark(object, marked_cycle()) {
             let facts = SlotFacts::of_object(object);

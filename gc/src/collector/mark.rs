@@ -332,8 +332,11 @@ impl Marker {
         let (target, claimed) = match self.context {
             Context::Releasing => (cell.read().object(), Claimed::Before),
             Context::Claimed => cell.claim(),
+            Context::Counted if weakened(Mutation::RevocableClaimIsUntold) => cell.claim(),
             Context::Counted => cell.claim_revocably(),
         };
+        // What is given up is counted back: all that has been claimed must have been by us, who have said so (C2).
+        debug_assert!(self.context != Context::Counted || claimed == Claimed::ByUs);
         if let Some(object) = target {
             self.shade(object, Some(facts));
             if claimed == Claimed::ByUs {
@@ -388,6 +391,7 @@ impl Marker {
 
     /// Walks over the content of a cell that has been entered, and leaves it.
     fn walk_inside(&mut self, lock: &CellLock, entered: Entered, content: &dyn Content) {
+        debug_assert!(self.context != Context::Counted || entered != Entered::Claimed, "C2");
         let inside = Inside { lock: NonNull::from(lock), outer: self.inside };
         let outer_context = std::mem::replace(&mut self.context, Context::of(entered));
         let outer_walked = std::mem::take(&mut self.walked);

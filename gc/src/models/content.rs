@@ -25,21 +25,21 @@ use crate::{
 };
 use loom::thread;
 
-type Cell = GcRwLock<Edge>;
+type Cell<T> = GcRwLock<Meeting<T>>;
 
-/// A handle that the marker and the writer meet at.
+/// Content that the marker and the writer meet at.
 ///
 /// Loom tries the orders of accesses that conflict with the *last* one of an atomic, so that a look at a word hides behind another thread's look. An access
-/// of both threads to a word of its own, after the handle and before the marker looks for a writer, makes it try that order, too.
-struct Edge(Gc<u8>);
+/// of both threads to a word of its own, after the content and before the marker looks for a writer, makes it try that order, too.
+struct Meeting<T>(T);
 
 global! {
     static MEETING: AtomicUsize = AtomicUsize::new(0);
 }
 
-// SAFETY: the handle is visited, and there is nothing else.
-unsafe impl Trace for Edge {
-    type Info = <Gc<u8> as Trace>::Info;
+// SAFETY: the content is visited, and there is nothing else.
+unsafe impl<T: Trace> Trace for Meeting<T> {
+    type Info = T::Info;
 
     fn trace(&self, tracer: &mut Tracer<'_>) {
         self.0.trace(tracer);
@@ -67,7 +67,24 @@ impl<F: FnMut(&CellLock)> Visitor for WithLock<F> {
     }
 }
 
-fn with_lock(cell: &Cell, f: impl FnMut(&CellLock)) {
+/// Shows the word of a cell of one edge.
+struct WithWord<F>(F);
+
+impl<F: FnMut(&EdgeWord)> Visitor for WithWord<F> {
+    fn handle(&mut self, _: Object) {}
+
+    fn edge_cell(&mut self, word: &EdgeWord) {
+        (self.0)(word);
+    }
+
+    fn lock_cell(&mut self, _: &CellLock, _: &dyn Content) {}
+
+    fn next_element(&mut self) -> bool {
+        false
+    }
+}
+
+fn with_lock<T: Trace>(cell: &Cell<T>, f: impl FnMut(&CellLock)) {
     cell.trace(&mut Tracer::new(Pass::Visit(&mut WithLock(f))));
 }
 
@@ -89,7 +106,7 @@ fn wait_as_a_writer(lock: &CellLock) {
 fn given_up_beside_a_clone() {
     verify(2, &[Mutation::EntryOnlyFromZero], || {
         let (owner, leaf) = ending_here(|| {
-            let owner = Gc::new(Cell::new(Edge(Gc::new(1))));
+            let owner = Gc::new(Cell::new(Meeting(Gc::new(1u8))));
             // Fills the buffer, so that the leaf's entry comes alone and is not filtered.
             let _other = Gc::new(2u8);
             // Opened: the content is counted.
@@ -124,6 +141,45 @@ fn given_up_beside_a_clone() {
         let leaf = unsafe { leaf.roots() }.look();
         assert!(!counted || leaf.has_entry, "a root without an entry");
         drop(reading.join().unwrap());
+    });
+}
+
+/// A cell in content that a marker leaves counted is counted, though a reader may have put another edge in.
+///
+/// Breaks if the marker does not say that it may set the cell back: it claims the cell; the reader finds it claimed; the marker gives up for a writer and counts
+/// back what it finds; the reader stores plainly, and what it has put in is claimed.
+#[test]
+fn given_up_beside_a_store() {
+    verify_all_orders(2, &[Mutation::RevocableClaimIsUntold], || {
+        let (owner, second) = ending_here(|| {
+            let owner = Gc::new(Cell::new(Meeting(GcCell::new(None::<Gc<u8>>))));
+            // Opened: the content is counted.
+            drop(owner.write());
+            (owner, Gc::new(2u8))
+        });
+        stop_the_world();
+        WORLD.change_phase(true);
+        let writing = thread::spawn({
+            let owner = owner.clone();
+            move || {
+                let reader = owner.clone();
+                MEETING.fetch_add(1, Ordering::Relaxed);
+                let reading = mutator(move || reader.read().0.set(Some(second)));
+                with_lock(&owner, wait_as_a_writer);
+                reading
+            }
+        });
+        let mut marker = Marker::new(true);
+        (*owner).trace(&mut Tracer::new(Pass::Mark(&mut marker)));
+        marker.finish();
+        writing.join().unwrap().join().unwrap();
+        let mut is_claimed = false;
+        with_lock(&owner, |lock| is_claimed = lock.is_claimed());
+        let mut word_is_claimed = false;
+        owner.read().0.trace(&mut Tracer::new(Pass::Visit(&mut WithWord(|word: &EdgeWord| {
+            word_is_claimed = !word.read().is_counted();
+        }))));
+        assert_eq!(word_is_claimed, is_claimed, "C2");
     });
 }
 

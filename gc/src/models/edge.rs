@@ -142,7 +142,11 @@ fn store_beside_claim_and_release() {
 /// Breaks if the flag could change between a look and its store. No one line does that: whatever change of a claimed word comes last stays.
 #[test]
 fn plain_stores_beside_take() {
-    verify_all_orders(3, &[], || {
+    [false, true].into_iter().for_each(plain_stores);
+}
+
+fn plain_stores(marking: bool) {
+    verify_all_orders(3, &[], move || {
         let [first, second, third] = [object(0), object(0), object(0)];
         let cell = Arc::new(EdgeWord::new(Some(first)));
         cell.claim();
@@ -152,9 +156,9 @@ fn plain_stores_beside_take() {
         });
         let other = thread::spawn({
             let cell = cell.clone();
-            move || store(&cell, second, false)
+            move || store(&cell, second, marking)
         });
-        store(&cell, third, false);
+        store(&cell, third, marking);
         other.join().unwrap();
         let taken = taker.join().unwrap().unwrap();
         let left = cell.read();

@@ -102,7 +102,9 @@ mutations! {
     SetClaimsLate,
     /// A claimed word is overwritten by a plain store even if a marker may set it back.
     PlainStoreOfRevocable,
-    /// A marker says that it may set back what it claims when it has claimed it.
+    /// A marker that may set back what it claims does not say so.
+    RevocableClaimIsUntold,
+    /// It says so when it has claimed it.
     RevocableClaimToldLate,
     // The cell lock.
     /// The marker enters a cell that is held for writing.
