@@ -176,16 +176,16 @@ impl EdgeWord {
 
     /// [`claim`](Self::claim) by a marker that may set the flag back.
     pub(crate) fn claim_revocably(&self) -> (Option<Object>, Claimed) {
-        if weakened(Mutation::RevocableClaimToldLate) {
-            let claimed = self.claim();
-            REVOCABLE.claims.store(true, Ordering::Relaxed);
-            return claimed;
-        }
-        if !REVOCABLE.claims.load(Ordering::Relaxed) {
+        let late = weakened(Mutation::RevocableClaimToldLate);
+        if !late && !weakened(Mutation::RevocableClaimIsUntold) && !REVOCABLE.claims.load(Ordering::Relaxed) {
             // Released with the claim to whoever finds the word claimed.
             REVOCABLE.claims.store(true, Ordering::Relaxed);
         }
-        self.claim()
+        let claimed = self.claim();
+        if late {
+            REVOCABLE.claims.store(true, Ordering::Relaxed);
+        }
+        claimed
     }
 
     /// [`claim`](Self::claim) by plain accesses, which the compiler may join with those that have just put the value where it is: of a cell

@@ -332,7 +332,6 @@ impl Marker {
         let (target, claimed) = match self.context {
             Context::Releasing => (cell.read().object(), Claimed::Before),
             Context::Claimed => cell.claim(),
-            Context::Counted if weakened(Mutation::RevocableClaimIsUntold) => cell.claim(),
             Context::Counted => cell.claim_revocably(),
         };
         // What is given up is counted back: all that has been claimed must have been by us, who have said so (C2).

@@ -50,13 +50,15 @@ unsafe impl<T: Trace> Trace for Meeting<T> {
     unsafe fn drop_swept(&mut self) {}
 }
 
-/// Shows the lock of a cell.
-struct WithLock<F>(F);
+/// Shows the lock of a cell, or the word of a cell of one edge.
+struct Show<L, W>(L, W);
 
-impl<F: FnMut(&CellLock)> Visitor for WithLock<F> {
+impl<L: FnMut(&CellLock), W: FnMut(&EdgeWord)> Visitor for Show<L, W> {
     fn handle(&mut self, _: Object) {}
 
-    fn edge_cell(&mut self, _: &EdgeWord) {}
+    fn edge_cell(&mut self, word: &EdgeWord) {
+        (self.1)(word);
+    }
 
     fn lock_cell(&mut self, lock: &CellLock, _: &dyn Content) {
         (self.0)(lock);
@@ -67,25 +69,12 @@ impl<F: FnMut(&CellLock)> Visitor for WithLock<F> {
     }
 }
 
-/// Shows the word of a cell of one edge.
-struct WithWord<F>(F);
-
-impl<F: FnMut(&EdgeWord)> Visitor for WithWord<F> {
-    fn handle(&mut self, _: Object) {}
-
-    fn edge_cell(&mut self, word: &EdgeWord) {
-        (self.0)(word);
-    }
-
-    fn lock_cell(&mut self, _: &CellLock, _: &dyn Content) {}
-
-    fn next_element(&mut self) -> bool {
-        false
-    }
+fn with_lock<T: Trace>(cell: &Cell<T>, f: impl FnMut(&CellLock)) {
+    cell.trace(&mut Tracer::new(Pass::Visit(&mut Show(f, |_: &EdgeWord| {}))));
 }
 
-fn with_lock<T: Trace>(cell: &Cell<T>, f: impl FnMut(&CellLock)) {
-    cell.trace(&mut Tracer::new(Pass::Visit(&mut WithLock(f))));
+fn with_word<T: Trace>(cell: &T, f: impl FnMut(&EdgeWord)) {
+    cell.trace(&mut Tracer::new(Pass::Visit(&mut Show(|_: &CellLock| {}, f))));
 }
 
 /// What a writer does until the cell is free of markers; it takes the lock for a moment if it can.
@@ -176,9 +165,7 @@ fn given_up_beside_a_store() {
         let mut is_claimed = false;
         with_lock(&owner, |lock| is_claimed = lock.is_claimed());
         let mut word_is_claimed = false;
-        owner.read().0.trace(&mut Tracer::new(Pass::Visit(&mut WithWord(|word: &EdgeWord| {
-            word_is_claimed = !word.read().is_counted();
-        }))));
+        with_word(&owner.read().0, |word| word_is_claimed = !word.read().is_counted());
         assert_eq!(word_is_claimed, is_claimed, "C2");
     });
 }
