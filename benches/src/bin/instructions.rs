@@ -4,7 +4,7 @@
 //! `benches/instructions.txt` allows. Each operation is a run of this same binary, twice, one with twice as many operations; the difference is theirs
 //! alone. No cycle runs meanwhile.
 
-use graphgc::{Config, Gc, GcCell, GcMutex, GcRefCell, GcRefVec, Guard, Trace, pin};
+use graphgc::{Config, Gc, GcCell, GcMutex, GcRefCell, GcRefVec, GcVec, Guard, Trace, pin};
 use std::{
     env, fs,
     hint::black_box,
@@ -27,6 +27,7 @@ struct Node {
     list: GcRefCell<Vec<u64>>,
     number: GcMutex<u64>,
     edges: GcRefVec<Gc<Node>>,
+    shared: GcVec<Gc<Node>>,
 }
 
 /// A node whose edges lead to itself.
@@ -34,6 +35,7 @@ fn ring() -> Gc<Node> {
     let node = Gc::new(Node::default());
     node.next.set(Some(node.clone()));
     node.edges.push(node.clone());
+    node.shared.push(node.clone());
     node
 }
 
@@ -93,6 +95,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("GcRefVec::get", |times| on_ring(times, |node| drop(black_box(node.edges.get(0))))),
     ("GcRefVec::load", |times| pinned(times, |node, guard| _ = black_box(node.edges.load(0, guard)))),
     ("GcRefVec::store", |times| pinned(times, |node, guard| node.edges.store(0, node.local(guard), guard))),
+    ("GcVec::len", |times| on_ring(times, |node| _ = black_box(node.shared.len()))),
+    ("GcVec::load", |times| pinned(times, |node, guard| _ = black_box(node.shared.load(0, guard)))),
+    ("GcVec::store", |times| pinned(times, |node, guard| node.shared.store(0, node.local(guard), guard))),
     ("GcMutex::lock", |times| on_ring(times, |node| *node.number.lock() += 1)),
     ("pin", |times| repeat(times, || drop(black_box(pin())))),
     ("pinned_step", |times| {

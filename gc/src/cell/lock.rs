@@ -201,9 +201,10 @@ impl CellLock {
 
     /// Inside an operation: takes a free lock around claimed content. The caller counts the content and calls `content_counted`, or
     /// `admit_marker`, before the operation ends.
+    #[inline]
     pub(crate) fn try_write_claimed(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        judge(seen) == Attempt::Claimed
+        seen & BARS_WRITERS == CLAIMED
             && self.0.compare_exchange(seen, seen | WRITER, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 

@@ -322,6 +322,21 @@ fn panics_of_users_code_leave_all_as_it_was() {
     });
 }
 
+/// Code that has the map to itself may ask for its length, too.
+#[test]
+fn the_length_is_known_while_the_lock_is_held() {
+    everywhere(|map: &GcMap<u32, Gc<u32>>| {
+        map.extend((0..3).map(|number| (number, Gc::new(number))));
+        map.retain(|&key, _| {
+            assert_eq!((map.len(), map.is_empty()), (3, false));
+            key > 0
+        });
+        assert_eq!(map.len(), 2);
+        map.clear();
+        assert!(map.is_empty());
+    });
+}
+
 /// Hash, Eq and what makes values may allocate, collect and use other collections; the hash and what makes a value may use this one.
 #[test]
 fn users_code_may_use_the_heap() {

@@ -165,6 +165,21 @@ fn panics_of_users_code_leave_all_as_it_was() {
     });
 }
 
+/// Code that has the set to itself may ask for its length, too.
+#[test]
+fn the_length_is_known_while_the_lock_is_held() {
+    everywhere(|set: &Numbers| {
+        set.extend((0..3).map(Gc::new));
+        set.retain(|number| {
+            assert_eq!((set.len(), set.is_empty()), (3, false));
+            **number > 0
+        });
+        assert_eq!(set.len(), 2);
+        set.clear();
+        assert!(set.is_empty());
+    });
+}
+
 /// A value that is equal to others of its number.
 struct Name(u32, Leaf);
 graphgc::leaf!(Name);

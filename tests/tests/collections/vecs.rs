@@ -239,6 +239,43 @@ fn leaked_readers_keep_writers_out_and_nothing_else() {
     assert_eq!(drops_of(id), 1);
 }
 
+/// Code that has the vector to itself may ask for its length, too.
+#[test]
+fn the_length_is_known_while_the_lock_is_held() {
+    everywhere(|vec: &GcVec<Gc<u32>>| {
+        vec.extend((0..3).map(Gc::new));
+        vec.retain(|number| {
+            assert_eq!((vec.len(), vec.is_empty()), (3, false));
+            **number > 0
+        });
+        assert_eq!(vec.len(), 2);
+        vec.clear();
+        assert!(vec.is_empty());
+    });
+}
+
+/// Whoever looks sees the vector grow, element by element, through all its buffers, and never shrink.
+#[test]
+fn grows_under_the_eyes_of_another_thread() {
+    let turns = 2_000;
+    everywhere(|vec: &GcVec<Gc<u32>>| {
+        std::thread::scope(|scope| {
+            let looker = scope.spawn(|| {
+                let mut before = 0;
+                while before < turns {
+                    let now = vec.len();
+                    assert!((before..=turns).contains(&now), "{now} after {before}");
+                    before = now;
+                    std::thread::yield_now();
+                }
+            });
+            (0..turns).for_each(|number| vec.push(Gc::new(number as u32)));
+            looker.join().unwrap();
+        });
+        vec.clear();
+    });
+}
+
 #[test]
 fn dead_vectors_drop_what_is_counted() {
     let _alone = alone();

@@ -7,6 +7,10 @@
 //! Those numbers have 32 bits; a collection of more elements is refused as one beyond `isize::MAX` bytes is. All buffers without room share one head,
 //! which is never written to.
 
+mod shared;
+
+pub(super) use shared::{Loan, SharedBuffer};
+
 use super::refused;
 use crate::sync::{Mutation, weakened};
 use std::{

@@ -4,7 +4,7 @@ mod one_thread;
 
 use super::{
     Element,
-    buffer::{Buffer, Progress},
+    buffer::{Buffer, Loan, Progress, SharedBuffer},
 };
 use crate::{
     cell::{
@@ -21,9 +21,9 @@ use crate::{
     },
 };
 use std::{
-    cell::UnsafeCell,
     collections::TryReserveError,
     mem::{ManuallyDrop, MaybeUninit},
+    ops::Deref,
     ptr,
 };
 
@@ -35,7 +35,7 @@ pub(super) const INCOMING: usize = usize::MAX;
 /// See the module's head.
 pub(super) struct Edges<P, L = CellLock> {
     lock: L,
-    content: UnsafeCell<Buffer<P>>,
+    content: SharedBuffer<P>,
 }
 
 // SAFETY: the lock lets many read or one write; what they get at are handles that may go to and be used on any thread.
@@ -43,7 +43,7 @@ unsafe impl<P: Send + Sync> Sync for Edges<P> {}
 
 /// The content as its only writer has it.
 pub(super) struct Writer<'a, P> {
-    content: &'a mut Buffer<P>,
+    content: Loan<'a, P>,
     /// There is one if the content is claimed.
     operation: Option<&'a Operation>,
 }
@@ -107,7 +107,7 @@ impl<P: Element> Writer<'_, P> {
         let Some(object) = object else { return };
         match self.operation {
             Some(operation) => operation.shade(object),
-            None => Operation::enter().count_up(object),
+            None => count_pinned(object),
         }
     }
 
@@ -206,11 +206,18 @@ impl<P: Element> Writer<'_, P> {
     }
 }
 
+/// The edge to an object that only a pin may keep comes into counted content.
+#[cold]
+#[inline(never)]
+fn count_pinned(object: Object) {
+    Operation::enter().count_up(object);
+}
+
 impl<P> Edges<P> {
     const_fn! {
         /// Counted content.
         pub(super) fn new(content: Buffer<P>) -> Self {
-            Edges { lock: CellLock::new(), content: UnsafeCell::new(content) }
+            Edges { lock: CellLock::new(), content: SharedBuffer::new(content) }
         }
     }
 
@@ -230,12 +237,44 @@ impl<P> Edges<P> {
     pub(super) fn capacity(&self) -> usize {
         let _reading = self.read();
         // SAFETY: the lock keeps writers out.
-        unsafe { &*self.content.get() }.capacity()
+        unsafe { self.content.look() }.capacity()
     }
 
     /// Locks for writing, for a moment. `change` runs no code of users, does not allocate, and does not panic.
     #[inline]
     pub(super) fn write<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
+        let operation = if self.lock.try_write_at_once() {
+            None
+        } else if let Some(operation) = self.write_claimed_at_once() {
+            Some(operation)
+        } else {
+            return self.write_slowly(change);
+        };
+        let result = change(self.writer(operation.as_ref()));
+        let wakes = self.lock.end_write_in_operation();
+        if let Some(operation) = operation {
+            operation.end_at_once();
+        }
+        if wakes {
+            self.lock.wake();
+        }
+        result
+    }
+
+    /// Takes the lock of claimed content, as it is in the heap, and enters the operation that it takes, if neither has to be waited for.
+    #[inline(always)]
+    fn write_claimed_at_once(&self) -> Option<Operation> {
+        let operation = Operation::enter_at_once()?;
+        if self.lock.try_write_claimed() {
+            return Some(operation);
+        }
+        operation.end_at_once();
+        None
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_slowly<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
         loop {
             match self.lock.try_write_counted() {
                 Attempt::Held => {
@@ -265,9 +304,14 @@ impl<P> Edges<P> {
 }
 
 impl<P, L: Lock> Edges<P, L> {
-    pub(super) fn get_mut(&mut self) -> &mut Buffer<P> {
+    pub(super) fn get_mut(&mut self) -> Loan<'_, P> {
         debug_assert!(!self.lock.word().is_claimed());
         self.content.get_mut()
+    }
+
+    pub(super) fn elements_mut(&mut self) -> &mut [P] {
+        debug_assert!(!self.lock.word().is_claimed());
+        self.content.elements_mut()
     }
 
     pub(super) fn into_inner(self) -> Vec<P> {
@@ -275,17 +319,23 @@ impl<P, L: Lock> Edges<P, L> {
         self.content.into_inner().into_vec()
     }
 
+    /// The number of elements now, whoever holds the lock.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.content.len()
+    }
+
     /// The elements; the caller holds the lock.
     fn slice(&self) -> *const [P] {
         // SAFETY: the lock keeps writers out.
-        ptr::from_ref::<[P]>(unsafe { &*self.content.get() })
+        ptr::from_ref(unsafe { self.content.elements() })
     }
 
     /// The caller holds the lock for writing.
     #[inline]
     fn writer<'a>(&'a self, operation: Option<&'a Operation>) -> Writer<'a, P> {
-        // SAFETY: the lock is the caller's alone, and no marker is inside; or nobody can be (`one_thread`).
-        Writer { content: unsafe { &mut *self.content.get() }, operation }
+        // SAFETY: the lock is the caller's alone, and no marker is inside; or nobody can be (`one_thread`). A writer is dropped before the lock is given up.
+        Writer { content: unsafe { self.content.lend() }, operation }
     }
 
     /// Gives the lock up before the operation ends (C1), and wakes after it.
@@ -321,19 +371,21 @@ pub(super) struct Reserved<'a, P, L: Lock = CellLock> {
 }
 
 impl<P: Element, L: Lock> Reserved<'_, P, L> {
-    fn old(&self) -> &Buffer<P> {
+    fn old(&self) -> impl Deref<Target = Buffer<P>> {
         // SAFETY: nobody writes while it is reserved.
-        unsafe { &*self.edges.content.get() }
+        unsafe { self.edges.content.look() }
     }
 
     /// The elements as they are.
     pub(super) fn elements(&self) -> &[P] {
-        self.old()
+        // SAFETY: as above.
+        unsafe { self.edges.content.elements() }
     }
 
     /// Whether one more can be pushed.
     pub(super) fn has_room(&self) -> bool {
-        self.old().len() < self.old().capacity()
+        let old = self.old();
+        old.len() < old.capacity()
     }
 
     /// One change, for which [`Edges::write`] says what it must be; then the reservation ends.
@@ -385,9 +437,10 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
 
     /// As [`rebuild`](Self::rebuild) in this order. `commit` is called when nothing can fail any more, and does not panic.
     pub(super) fn rearrange(self, incoming: Option<P>, order: &[usize], commit: impl FnOnce()) {
-        let old = self.old();
+        let capacity = self.old().capacity().max(order.len());
+        let old = self.elements();
         let mut stays = vec![false; old.len()];
-        let mut new = Buffer::<MaybeUninit<P>>::with_capacity(old.capacity().max(order.len()));
+        let mut new = Buffer::<MaybeUninit<P>>::with_capacity(capacity);
         let incoming = incoming.map(ManuallyDrop::new);
         for &source in order {
             let edge: *const P = if source == INCOMING {
@@ -438,9 +491,10 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
         if claimed && let Some(object) = incoming {
             operation.claim(object);
         }
-        let content = edges.writer(None).content;
-        new.take_progress(content);
-        std::mem::swap(content, &mut new);
+        let mut content = edges.writer(None).content;
+        new.take_progress(&content);
+        std::mem::swap(&mut *content, &mut *new);
+        drop(content);
         edges.leave(operation);
         (ManuallyDrop::into_inner(new), claimed)
     }
@@ -448,7 +502,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
     /// Shades all elements, in slices. The phase in which all that was; none if it changed.
     fn shade_all(&self) -> Option<Phase> {
         let phase = Operation::enter().phase;
-        for slice in self.old().chunks(SLICE) {
+        for slice in self.elements().chunks(SLICE) {
             let operation = Operation::enter();
             if operation.phase != phase {
                 return None;
@@ -476,31 +530,30 @@ impl Info for EdgeCollection {
 }
 
 /// The elements, to be walked as the lock allows.
-struct Elements<P>(*const Buffer<P>);
+struct Elements<'a, P>(&'a SharedBuffer<P>);
 
-impl<P: Trace> Content for Elements<P> {
+impl<P: Trace> Content for Elements<'_, P> {
     unsafe fn trace(&self, tracer: &mut Tracer<'_>) {
-        // SAFETY: by contract nobody writes; the pointer is that of a live collection's content.
-        let elements: &[P] = unsafe { &*self.0 };
+        // SAFETY: by contract nobody writes.
+        let elements = unsafe { self.0.elements() };
         // As a slice: that asks before each element whether the walk is to end.
         elements.trace(tracer);
     }
 }
 
-impl<P: Trace> EdgeList for Elements<P> {
+impl<P: Trace> EdgeList for Elements<'_, P> {
     unsafe fn progress(&self) -> &Progress {
         // SAFETY: as above.
-        unsafe { &*self.0 }.progress()
+        unsafe { self.0.progress() }
     }
 
     unsafe fn len(&self) -> usize {
-        // SAFETY: as above.
-        unsafe { &*self.0 }.len()
+        self.0.len()
     }
 
     unsafe fn trace_range(&self, from: usize, to: usize, tracer: &mut Tracer<'_>) {
         // SAFETY: as above.
-        unsafe { &(&*self.0)[from..to] }.iter().rev().for_each(|edge| edge.trace(tracer));
+        unsafe { &self.0.elements()[from..to] }.iter().rev().for_each(|edge| edge.trace(tracer));
     }
 }
 
@@ -509,7 +562,7 @@ unsafe impl<P: Element + Trace, L: Lock> Trace for Edges<P, L> {
     type Info = EdgeCollection;
 
     fn trace(&self, tracer: &mut Tracer<'_>) {
-        tracer.edges(self.lock.word(), &Elements(self.content.get()));
+        tracer.edges(self.lock.word(), &Elements(&self.content));
     }
 
     unsafe fn drop_swept(&mut self) {
@@ -518,6 +571,6 @@ unsafe impl<P: Element + Trace, L: Lock> Trace for Edges<P, L> {
             unsafe { self.content.get_mut().set_len(0) };
         }
         // SAFETY: by contract; what is left are counted handles.
-        unsafe { ptr::drop_in_place(self.content.get()) };
+        unsafe { ptr::drop_in_place(&raw mut self.content) };
     }
 }

@@ -36,6 +36,7 @@ impl<P: Element + Trace> GcVec<P> {
     /// numbers.push_local(guard.alloc(7), &guard);
     /// assert_eq!(*numbers.pop().unwrap(), 7);
     /// ```
+    #[inline]
     pub fn push_local(&self, edge: P::Local<'_>, _guard: &Guard) {
         let object = edge.into_object();
         while !self.edges().write(|mut writer| writer.push_pinned(object)) {
@@ -47,6 +48,7 @@ impl<P: Element + Trace> GcVec<P> {
     ///
     /// # Panics
     /// If there is no such element.
+    #[inline]
     #[track_caller]
     pub fn store(&self, index: usize, edge: P::Local<'_>, _guard: &Guard) {
         let object = edge.into_object();

@@ -71,7 +71,7 @@ impl<P: Element> GcRefVec<P> {
 
     /// The elements of a vector that you have to yourself; no borrow is counted. More come in by `Extend`, or by [`push`](Self::push).
     pub fn get_mut(&mut self) -> &mut [P] {
-        self.0.get_mut()
+        self.0.elements_mut()
     }
 
     /// Borrows the elements. Cost: as `RefCell::borrow`.
@@ -103,38 +103,22 @@ impl<P: Element> GcRefVec<P> {
         result
     }
 
-    /// A look at the elements, which runs no code of users.
-    #[inline]
-    #[track_caller]
-    fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> R {
-        let Some(result) = self.0.glance(look) else { borrowed() };
-        result
-    }
-
     #[track_caller]
     fn reserved(&self) -> Reserved<'_, P, BorrowLock> {
         let Some(reserved) = self.0.try_reserved() else { borrowed() };
         reserved
     }
 
-    /// The number of elements.
-    ///
-    /// # Panics
-    /// As [`borrow`](Self::borrow).
+    /// The number of elements; while a method that runs code of yours has the vector, that from before it. Cost: that of reading a number.
     #[inline]
-    #[track_caller]
     pub fn len(&self) -> usize {
-        self.glance(<[P]>::len)
+        self.0.len()
     }
 
-    /// Whether there are none.
-    ///
-    /// # Panics
-    /// As [`borrow`](Self::borrow).
+    /// Whether there are none; as [`len`](Self::len).
     #[inline]
-    #[track_caller]
     pub fn is_empty(&self) -> bool {
-        self.glance(<[P]>::is_empty)
+        self.len() == 0
     }
 
     /// The element at `index`, as a handle of its own.

@@ -9,7 +9,7 @@
 
 use super::{
     Element,
-    buffer::Buffer,
+    buffer::{Buffer, Loan},
     edges::{EdgeCollection, Edges, Reserved, Writer},
     index::{Entry, Index},
 };
@@ -70,12 +70,18 @@ impl<K, P, S> Table<K, P, S> {
         TableRef { right, index: self.index.get(), edges, content: PhantomData }
     }
 
+    /// The number of edges now, whoever holds the lock.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.edges.len()
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.edges.capacity()
     }
 
     /// Keys and edges of a table that the caller has to itself.
-    pub(super) fn get_mut(&mut self) -> (&mut Index<K>, &mut Buffer<P>) {
+    pub(super) fn get_mut(&mut self) -> (&mut Index<K>, Loan<'_, P>) {
         (self.index.get_mut(), self.edges.get_mut())
     }
 
@@ -109,7 +115,7 @@ impl<K, P: Element, S> Table<K, P, S> {
     /// In a table that the caller has to itself: puts an edge in, in the place of that for the same key if `is` finds it, which it gives back with
     /// the new key.
     pub(super) fn put(&mut self, hash: u64, key: K, edge: P, is: impl Fn(&K, &K, &P, &P) -> bool) -> Option<(K, P)> {
-        let (index, edges) = self.get_mut();
+        let (index, mut edges) = self.get_mut();
         if let Some(at) = index.find(hash, |at, other| is(&key, other, &edge, &edges[at])) {
             return Some((key, std::mem::replace(&mut edges[at], edge)));
         }

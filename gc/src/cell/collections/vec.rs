@@ -74,7 +74,7 @@ impl<P: Element> GcVec<P> {
 
     /// The elements of a vector that you have to yourself, without locking. More come in by `Extend`, or by [`push`](Self::push).
     pub fn get_mut(&mut self) -> &mut [P] {
-        self.0.get_mut()
+        self.0.elements_mut()
     }
 
     pub(super) fn edges(&self) -> &Edges<P> {
@@ -96,12 +96,15 @@ impl<P: Element> GcVec<P> {
         Some(GcVecRef { value, right, content: std::marker::PhantomData })
     }
 
-    /// The number of elements now.
+    /// The number of elements now. Cost: that of reading a number; the lock is not needed, so this never waits, and says what was before a change that goes on, or is
+    /// after it.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.read().len()
+        self.0.len()
     }
 
-    /// Whether there are none now.
+    /// Whether there are none now. Cost: as [`len`](Self::len).
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -24,7 +24,7 @@ macro_rules! shared_by_vectors {
         impl<P: Element> Extend<P> for $vector<P> {
             fn extend<I: IntoIterator<Item = P>>(&mut self, edges: I) {
                 let edges = edges.into_iter();
-                let content = self.0.get_mut();
+                let mut content = self.0.get_mut();
                 content.reserve(edges.size_hint().0);
                 edges.for_each(|edge| content.push_growing(edge));
             }

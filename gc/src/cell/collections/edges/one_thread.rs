@@ -4,7 +4,7 @@
 //! one operation, does not take the lock outside marking: no marker is about, the next one comes after an S1 that waits
 //! for the operation, and a change runs no code that could come back here. And there is nothing to shade.
 
-use super::{Buffer, Edges, Element, Reserved, Writer};
+use super::{Buffer, Edges, Element, Reserved, SharedBuffer, Writer};
 use crate::{
     cell::{
         borrow::{BorrowLock, Borrowed},
@@ -17,13 +17,12 @@ use crate::{
     mutator::Operation,
     sync::const_fn,
 };
-use std::cell::UnsafeCell;
 
 impl<P> Edges<P, BorrowLock> {
     const_fn! {
         /// Counted content of a collection that one thread has at a time.
         pub(in crate::cell::collections) fn for_one_thread(content: Buffer<P>) -> Self {
-            Edges { lock: BorrowLock::new(), content: UnsafeCell::new(content) }
+            Edges { lock: BorrowLock::new(), content: SharedBuffer::new(content) }
         }
     }
 
@@ -33,13 +32,6 @@ impl<P> Edges<P, BorrowLock> {
         self.lock.try_read().map(|right| (right, self.slice()))
     }
 
-    /// The elements, unless it is reserved, for a look that ends before any code runs that is not of this crate: nothing is counted.
-    #[inline]
-    pub(in crate::cell::collections) fn glance<R>(&self, look: impl FnOnce(&[P]) -> R) -> Option<R> {
-        // SAFETY: writers are this thread, which looks.
-        (!self.lock.word().bars_readers()).then(|| look(unsafe { &*self.slice() }))
-    }
-
     /// The element at `index`, if there is one, for as long as the guard is held; nothing if it is reserved. That of claimed content is not looked at.
     #[inline]
     pub(in crate::cell::collections) fn load<'g>(&self, index: usize, _guard: &'g Guard) -> Option<Option<P::Local<'g>>>
@@ -47,7 +39,7 @@ impl<P> Edges<P, BorrowLock> {
         P: Element,
     {
         let claimed = self.lock.word().look_to_read()?;
-        // SAFETY: as in `glance`.
+        // SAFETY: writers are this thread, which looks, and no code runs meanwhile that is not of this crate.
         let edge = unsafe { &*self.slice() }.get(index);
         let object = |edge: &P| if claimed { edge.object_of_claimed() } else { edge.object() };
         // SAFETY: the object is reachable through this collection now, when the pin is held.
@@ -72,13 +64,15 @@ impl<P> Edges<P, BorrowLock> {
     {
         let Some(operation) = self.operate_plainly() else { return false };
         // There is nothing to shade, since no cycle marks.
-        let place = self.writer(Some(&operation)).content.get_mut(index);
+        let mut writer = self.writer(Some(&operation));
+        let place = writer.content.get_mut(index);
         let is_there = place.is_some();
         if let Some(place) = place {
             // SAFETY: of the vector's type, by the caller's `Local`, whose pin keeps it until it is in; a claimed element counts for nothing.
             let edge = unsafe { P::from_object(object) };
             std::mem::forget(std::mem::replace(place, edge));
         }
+        drop(writer);
         operation.end_at_once();
         is_there
     }
