@@ -29,7 +29,7 @@ use crate::{
         AtomicBool, AtomicUsize, Condvar, Mutation, Mutex, Ordering, const_fn, fence, lock, unless, weakened, yield_now,
     },
 };
-use std::cell::UnsafeCell;
+use std::{cell::UnsafeCell, mem::offset_of};
 
 const STOP: usize = 1;
 const MARKING: usize = 2;
@@ -265,6 +265,9 @@ pub(crate) struct Gated<L> {
 unsafe impl<L: Send> Sync for Gated<L> {}
 
 impl<L> Gated<L> {
+    /// Where the content lies.
+    pub(crate) const CONTENT: usize = offset_of!(Self, content);
+
     /// A record whose content is made for `phase`.
     #[cfg(graphgc_loom)]
     pub(crate) fn new(phase: Phase, content: L) -> Self {

@@ -21,7 +21,7 @@ use std::{
     cell::Cell,
     marker::PhantomData,
     mem::ManuallyDrop,
-    ptr::null,
+    ptr::{self, null},
 };
 
 per_thread! {
@@ -129,7 +129,8 @@ impl Operation {
             Ok(Some(record)) => record,
             Ok(None) | Err(_) => {
                 crate::collector::ensure_started();
-                let Some(record) = Record::register() else {
+                let current = CURRENT.try_with(|current| ptr::from_ref(current).addr());
+                let Some(record) = Record::register(current.unwrap_or(0)) else {
                     return Record::borrow_spare().map(Operation::enter_with).ok_or(OutOfMemory);
                 };
                 record

@@ -38,7 +38,7 @@ pub(super) struct Edges<P, L = CellLock> {
     content: SharedBuffer<P>,
 }
 
-// SAFETY: the lock lets many read or one write; what they get at are handles that may go to and be used on any thread.
+// SAFETY: the lock lets many read or one write, but for the length, which is atomic; what they get at are handles that may go to and be used on any thread.
 unsafe impl<P: Send + Sync> Sync for Edges<P> {}
 
 /// The content as its only writer has it.
@@ -251,6 +251,7 @@ impl<P> Edges<P> {
             return self.write_slowly(change);
         };
         let result = change(self.writer(operation.as_ref()));
+        debug_assert!(operation.is_some() || !self.lock.is_claimed());
         let wakes = self.lock.end_write_in_operation();
         if let Some(operation) = operation {
             operation.end_at_once();

@@ -24,7 +24,7 @@ use std::{cmp::Ordering, collections::TryReserveError, ops::RangeBounds, slice};
 /// There can be 2^32 of them.
 ///
 /// [`read`](Self::read) locks it for reading and gives a slice. A thread that has to wait is parked. Methods that run code of yours ([`retain`](Self::retain),
-/// [`sort_by`](Self::sort_by)) keep readers and writers out meanwhile, so that code must not use the same vector, or it blocks for ever; if it panics the vector is
+/// [`sort_by`](Self::sort_by)) keep readers and writers out meanwhile, so that code must not use the same vector but for its [`len`](Self::len), or it blocks for ever; if it panics the vector is
 /// as it was.
 ///
 /// ```

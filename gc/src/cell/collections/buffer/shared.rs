@@ -2,9 +2,8 @@
 //!
 //! No reference to the buffer is made while others can get at it. Whoever the lock lets in takes a copy of its address and its length, and works with
 //! that; a writer puts back what has changed. So all that the lock has to guard are the elements and the address, and the length can be an atomic, which
-//! is read at any time and says how many elements there were before a change that goes on, or are after it. Nothing here relies on such a look.
-//!
-//! Those in the lock have the length from it in the order in which they have had the lock, as the address; so the atomic needs no order of its own.
+//! is read at any time and says how many elements there were before a change that goes on, or are after it. Nothing here relies on such a look; but whoever
+//! sees a length sees what the thread did before that brought it about, as one does who asks with the lock. Hence release and acquire.
 
 use super::{Address, Buffer, Progress};
 use std::{
@@ -12,8 +11,12 @@ use std::{
     marker::PhantomData,
     mem::{ManuallyDrop, forget},
     ops::{Deref, DerefMut},
+    ptr::NonNull,
     slice,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 /// See the module's head.
@@ -36,7 +39,7 @@ impl<P> SharedBuffer<P> {
     /// The number of elements now. Needs no lock.
     #[inline]
     pub(in crate::cell::collections) fn len(&self) -> usize {
-        self.len.load(Relaxed) as usize
+        self.len.load(Acquire) as usize
     }
 
     /// A copy of the buffer, which is the same elements once more.
@@ -88,7 +91,7 @@ impl<P> SharedBuffer<P> {
     /// The buffer, to be changed.
     ///
     /// # Safety
-    /// Nobody else looks at it or writes until the loan has been dropped, as it has to be.
+    /// Nobody else looks at it or writes until the loan has been dropped, as it has to be. It grows at most once, into memory that was allocated before the old is given back.
     #[inline]
     pub(in crate::cell::collections) unsafe fn lend(&self) -> Loan<'_, P> {
         // SAFETY: by contract.
@@ -96,10 +99,13 @@ impl<P> SharedBuffer<P> {
         Loan { at: buffer.at, len: buffer.len, buffer, lender: self }
     }
 
-    /// The buffer, which the caller has to itself.
+    /// The buffer, which the caller has to itself. The address is put back in any case: it may grow several times, so that the last allocation may lie where the first has
+    /// been, which the old address must not be used for.
     pub(in crate::cell::collections) fn get_mut(&mut self) -> Loan<'_, P> {
         // SAFETY: so says `&mut`.
-        unsafe { self.lend() }
+        let mut loan = unsafe { self.lend() };
+        loan.at = Address(NonNull::dangling());
+        loan
     }
 
     /// The elements of a buffer that the caller has to itself.
@@ -128,7 +134,7 @@ impl<P> Drop for SharedBuffer<P> {
 /// A shared buffer in the hands of its only user, as `&mut Buffer` would be. What has changed is put back when it is dropped.
 pub(in crate::cell::collections) struct Loan<'a, P> {
     buffer: ManuallyDrop<Buffer<P>>,
-    /// The address as it was.
+    /// The address as it was, or none that there is.
     at: Address,
     /// The length as it was.
     len: u32,
@@ -145,7 +151,7 @@ impl<P> Drop for Loan<'_, P> {
             unsafe { *self.lender.at.get() = self.buffer.at };
         }
         if self.buffer.len != self.len {
-            self.lender.len.store(self.buffer.len, Relaxed);
+            self.lender.len.store(self.buffer.len, Release);
         }
     }
 }
@@ -175,10 +181,13 @@ mod tests {
     fn a_loan_is_given_back() {
         assert_eq!(size_of::<SharedBuffer<Box<u8>>>(), size_of::<Buffer<Box<u8>>>());
         let mut shared = SharedBuffer::new(Buffer::new());
-        for number in 0..5 {
-            shared.get_mut().push_growing(Box::new(number));
-            assert_eq!(shared.len(), number + 1);
+        (0..4).for_each(|number| shared.get_mut().push_growing(Box::new(number)));
+        {
+            let mut content = shared.get_mut();
+            (4..100).for_each(|number| content.push_growing(Box::new(number)));
+            (5..100).for_each(|_| _ = content.pop());
         }
+        assert_eq!(shared.len(), 5);
         *shared.elements_mut()[4] = 7;
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut content = shared.get_mut();
