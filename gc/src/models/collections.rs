@@ -12,10 +12,10 @@ use crate::{
     heap::header::Object,
     mutator::record::{WORLD, stop_the_world},
     pin,
-    sync::Mutation,
+    sync::{AtomicBool, Mutation, Ordering},
     trace::type_info::TypeInfo,
 };
-use loom::thread;
+use loom::{sync::Arc, thread};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type Leaf = Gc<u8>;
@@ -185,6 +185,26 @@ fn overwritten_beside_a_cycle() {
         let first = changing.join().unwrap();
         assert!(is_allocated(object(&first)));
         ending_here(|| drop(first));
+    });
+}
+
+/// Who sees a length, without the lock, sees what the thread did before that brought it about. Breaks with a store that is not a release.
+///
+/// The content is counted: an operation has a fence, which would order this, too.
+#[test]
+fn asked_for_its_length_beside_a_push() {
+    verify_all_orders(3, &[Mutation::LengthIsRelaxed], || {
+        let vector = Arc::new(GcVec::<Option<Leaf>>::with_capacity(1));
+        let pushes = Arc::new(AtomicBool::new(false));
+        let pushing = thread::spawn({
+            let (vector, pushes) = (vector.clone(), pushes.clone());
+            move || {
+                pushes.store(true, Ordering::Relaxed);
+                vector.push(None);
+            }
+        });
+        assert!(vector.is_empty() || pushes.load(Ordering::Relaxed));
+        pushing.join().unwrap();
     });
 }
 

@@ -174,6 +174,8 @@ mutations! {
     EdgeSwapWithoutShade,
     /// An insertion shifts elements past the marker's place without moving that.
     InsertForgetsProgress,
+    /// A collection's length is changed without a release.
+    LengthIsRelaxed,
     /// A collection is rebuilt in another order without being shaded.
     RebuildWithoutShade,
     // Records.

@@ -6,6 +6,7 @@
 //! sees a length sees what the thread did before that brought it about, as one does who asks with the lock. Hence release and acquire.
 
 use super::{Address, Buffer, Progress};
+use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless};
 use std::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -13,10 +14,6 @@ use std::{
     ops::{Deref, DerefMut},
     ptr::NonNull,
     slice,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{Acquire, Relaxed, Release},
-    },
 };
 
 /// See the module's head.
@@ -30,16 +27,18 @@ pub(in crate::cell::collections) struct SharedBuffer<P> {
 unsafe impl<P: Send> Send for SharedBuffer<P> {}
 
 impl<P> SharedBuffer<P> {
-    pub(in crate::cell::collections) const fn new(buffer: Buffer<P>) -> Self {
-        let (at, len) = (buffer.at, buffer.len);
-        forget(buffer);
-        SharedBuffer { at: UnsafeCell::new(at), len: AtomicU32::new(len), content: PhantomData }
+    const_fn! {
+        pub(in crate::cell::collections) fn new(buffer: Buffer<P>) -> Self {
+            let (at, len) = (buffer.at, buffer.len);
+            forget(buffer);
+            SharedBuffer { at: UnsafeCell::new(at), len: AtomicU32::new(len), content: PhantomData }
+        }
     }
 
     /// The number of elements now. Needs no lock.
     #[inline]
     pub(in crate::cell::collections) fn len(&self) -> usize {
-        self.len.load(Acquire) as usize
+        self.len.load(Ordering::Acquire) as usize
     }
 
     /// A copy of the buffer, which is the same elements once more.
@@ -50,7 +49,7 @@ impl<P> SharedBuffer<P> {
     unsafe fn copy(&self) -> ManuallyDrop<Buffer<P>> {
         // SAFETY: by contract.
         let at = unsafe { *self.at.get() };
-        ManuallyDrop::new(Buffer { at, len: self.len.load(Relaxed), elements: PhantomData })
+        ManuallyDrop::new(Buffer { at, len: self.len.load(Ordering::Relaxed), elements: PhantomData })
     }
 
     /// The buffer, to be looked at.
@@ -151,7 +150,7 @@ impl<P> Drop for Loan<'_, P> {
             unsafe { *self.lender.at.get() = self.buffer.at };
         }
         if self.buffer.len != self.len {
-            self.lender.len.store(self.buffer.len, Release);
+            self.lender.len.store(self.buffer.len, unless(Mutation::LengthIsRelaxed, Ordering::Release));
         }
     }
 }
