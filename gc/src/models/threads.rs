@@ -68,7 +68,7 @@ fn without_records_of_their_own() {
     ending_here(|| drop(Gc::new(0u8)));
     drop(Operation::enter());
     Record::keep_a_spare();
-    os::platform::refuse(size_of::<Record>().next_multiple_of(PAGE_SIZE));
+    os::platform::refuse(Record::MEMORY);
 }
 
 /// What a thread makes a root of in the spare record survives, whether it or the collector hands its entry over.

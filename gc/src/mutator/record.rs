@@ -96,6 +96,9 @@ pub(crate) struct Local {
 }
 
 impl Record {
+    /// The bytes of memory that one is made in.
+    pub(crate) const MEMORY: usize = (size_of::<Record>() + (PLACES - 1) * APART).next_multiple_of(PAGE_SIZE);
+
     /// A record for a new thread, which has the pointer to it at the address `current`. `None` if there is none to use again and the OS refuses memory for one.
     pub(crate) fn register(current: usize) -> Option<&'static Record> {
         let _changes = lock(&REGISTRY.changes);
@@ -138,7 +141,7 @@ impl Record {
 
     /// A record for a thread that has the pointer to its record at the address `current`.
     fn create(current: usize) -> Option<&'static Record> {
-        let size = (size_of::<Record>() + (PLACES - 1) * APART).next_multiple_of(PAGE_SIZE);
+        let size = Record::MEMORY;
         let memory = os::reserve(size, align_of::<Record>())?;
         if !os::commit(memory, size) {
             // SAFETY: reserved above, and nobody else knows of it.
