@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Gc,
-    heap::{arena::PAGE_SIZE, os},
+    heap::os,
     mutator::{Operation, record::Record},
     sync::Mutation,
 };
