@@ -188,7 +188,7 @@ fn overwritten_beside_a_cycle() {
     });
 }
 
-/// Who sees a length, without the lock, sees what the thread did before that brought it about. Breaks with a store that is not a release.
+/// Who sees a length, without the lock, sees what the thread that brought it about had done before. Breaks with a store that is not a release.
 ///
 /// The content is counted: an operation has a fence, which would order this, too.
 #[test]

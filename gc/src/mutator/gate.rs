@@ -110,6 +110,11 @@ impl World {
         }
     }
 
+    /// Where the word lies.
+    pub(crate) fn word_address(&self) -> usize {
+        std::ptr::from_ref(&self.word).addr()
+    }
+
     /// The phase now; may be old when the caller looks at it.
     pub(crate) fn phase(&self) -> Phase {
         Phase(self.word.load(Ordering::Acquire) & !STOP)
@@ -265,7 +270,7 @@ pub(crate) struct Gated<L> {
 unsafe impl<L: Send> Sync for Gated<L> {}
 
 impl<L> Gated<L> {
-    /// Where the content lies.
+    /// Where in it the content lies, in bytes from its start.
     pub(crate) const CONTENT: usize = offset_of!(Self, content);
 
     /// A record whose content is made for `phase`.

@@ -27,7 +27,7 @@ use std::{
 ///
 /// [`read`](Self::read) locks it for reading and lets you look at everything. A thread that has to wait is parked. Your code runs with no lock held where that can be
 /// (`Hash`, `Drop`, what makes a value), and else with the lock held: for reading while the `Eq` of a key is asked in a look-up, for writing while it is asked in a change, and
-/// while [`retain`](Self::retain) asks. In there it must not use the same map but for its [`len`](Self::len), or it may block for ever, as with a `RwLock`; if it panics the map is as it was,
+/// while [`retain`](Self::retain) asks. In there it must not use the same map but for [`len`](Self::len) and [`is_empty`](Self::is_empty), or it may block for ever, as with a `RwLock`; if it panics the map is as it was,
 /// and locks are not poisoned. A key whose `Hash` and `Eq` disagree, or change while it is in the map, gives strange results and nothing worse.
 ///
 /// The order of the entries is that in which they were inserted, as long as none is removed.
@@ -113,7 +113,7 @@ impl<K: MapKey, P: Element, S> GcMap<K, P, S> {
         self.0.try_read().map(|table| GcMapRef { table, map: self })
     }
 
-    /// The number of entries now. The lock is not needed, so this never waits, and says what was before a change that goes on, or is after it.
+    /// The number of entries now. The lock is not needed, so this never waits. While a change goes on it gives the number before or after it.
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()

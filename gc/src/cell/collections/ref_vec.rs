@@ -109,7 +109,7 @@ impl<P: Element> GcRefVec<P> {
         reserved
     }
 
-    /// The number of elements; while a method that runs code of yours has the vector, that from before it. Cost: that of reading a number.
+    /// The number of elements; in code of yours that a method runs, the number from before that method. Cost: that of reading a number.
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()

@@ -101,7 +101,7 @@ impl<P: Element, S> GcSet<P, S> {
         self.0.try_read().map(|table| GcSetRef { table, set: self })
     }
 
-    /// The number of elements now. The lock is not needed, so this never waits, and says what was before a change that goes on, or is after it.
+    /// The number of elements now. The lock is not needed, so this never waits. While a change goes on it gives the number before or after it.
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()

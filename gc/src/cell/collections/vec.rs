@@ -24,7 +24,7 @@ use std::{cmp::Ordering, collections::TryReserveError, ops::RangeBounds, slice};
 /// There can be 2^32 of them.
 ///
 /// [`read`](Self::read) locks it for reading and gives a slice. A thread that has to wait is parked. Methods that run code of yours ([`retain`](Self::retain),
-/// [`sort_by`](Self::sort_by)) keep readers and writers out meanwhile, so that code must not use the same vector but for its [`len`](Self::len), or it blocks for ever; if it panics the vector is
+/// [`sort_by`](Self::sort_by)) keep readers and writers out meanwhile, so that code must not use the same vector but for [`len`](Self::len) and [`is_empty`](Self::is_empty), or it blocks for ever; if it panics the vector is
 /// as it was.
 ///
 /// ```
@@ -96,8 +96,8 @@ impl<P: Element> GcVec<P> {
         Some(GcVecRef { value, right, content: std::marker::PhantomData })
     }
 
-    /// The number of elements now. Cost: that of reading a number; the lock is not needed, so this never waits, and says what was before a change that goes on, or is
-    /// after it.
+    /// The number of elements now. Cost: that of reading a number; the lock is not needed, so this never waits. While a change goes on
+    /// it gives the number before or after it.
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()

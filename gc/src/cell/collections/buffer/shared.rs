@@ -3,7 +3,7 @@
 //! No reference to the buffer is made while others can get at it. Whoever the lock lets in takes a copy of its address and its length, and works with
 //! that; a writer puts back what has changed. So all that the lock has to guard are the elements and the address, and the length can be an atomic, which
 //! is read at any time and says how many elements there were before a change that goes on, or are after it. Nothing here relies on such a look; but whoever
-//! sees a length sees what the thread did before that brought it about, as one does who asks with the lock. Hence release and acquire.
+//! sees a length sees what the thread that brought it about had done before, as one does who asks with the lock. Hence release and acquire.
 
 use super::{Address, Buffer, Progress};
 use crate::sync::{AtomicU32, Mutation, Ordering, const_fn, unless};
@@ -44,7 +44,7 @@ impl<P> SharedBuffer<P> {
     /// A copy of the buffer, which is the same elements once more.
     ///
     /// # Safety
-    /// Nobody writes now. The copy is used as long only as the lock allows it, and not dropped unless this one is used no more.
+    /// Nobody writes now. The copy is used only as long as the lock allows it, and not dropped unless this one is used no more.
     #[inline]
     unsafe fn copy(&self) -> ManuallyDrop<Buffer<P>> {
         // SAFETY: by contract.
@@ -90,7 +90,8 @@ impl<P> SharedBuffer<P> {
     /// The buffer, to be changed.
     ///
     /// # Safety
-    /// Nobody else looks at it or writes until the loan has been dropped, as it has to be. It grows at most once, into memory that was allocated before the old is given back.
+    /// Nobody else looks at it, but at its length, or writes until the loan has been dropped, as it has to be. The buffer is exchanged at most once, for one that
+    /// was made while the old one was there.
     #[inline]
     pub(in crate::cell::collections) unsafe fn lend(&self) -> Loan<'_, P> {
         // SAFETY: by contract.
@@ -98,8 +99,8 @@ impl<P> SharedBuffer<P> {
         Loan { at: buffer.at, len: buffer.len, buffer, lender: self }
     }
 
-    /// The buffer, which the caller has to itself. The address is put back in any case: it may grow several times, so that the last allocation may lie where the first has
-    /// been, which the old address must not be used for.
+    /// The buffer, which the caller has to itself. The address is put back in any case: it may grow several times, so that the last allocation may lie at the
+    /// address of the first, and the old pointer must not be used for it.
     pub(in crate::cell::collections) fn get_mut(&mut self) -> Loan<'_, P> {
         // SAFETY: so says `&mut`.
         let mut loan = unsafe { self.lend() };
@@ -133,7 +134,7 @@ impl<P> Drop for SharedBuffer<P> {
 /// A shared buffer in the hands of its only user, as `&mut Buffer` would be. What has changed is put back when it is dropped.
 pub(in crate::cell::collections) struct Loan<'a, P> {
     buffer: ManuallyDrop<Buffer<P>>,
-    /// The address as it was, or none that there is.
+    /// The address as it was, or one that no buffer has.
     at: Address,
     /// The length as it was.
     len: u32,

@@ -39,7 +39,7 @@ impl<P> Edges<P, BorrowLock> {
         P: Element,
     {
         let claimed = self.lock.word().look_to_read()?;
-        // SAFETY: writers are this thread, which looks, and no code runs meanwhile that is not of this crate.
+        // SAFETY: only this thread writes, and it is here; no code runs meanwhile that is not of this crate.
         let edge = unsafe { &*self.slice() }.get(index);
         let object = |edge: &P| if claimed { edge.object_of_claimed() } else { edge.object() };
         // SAFETY: the object is reachable through this collection now, when the pin is held.
