@@ -24,7 +24,7 @@ use super::{
 use crate::sync::{Mutation, weakened};
 use std::{
     ops::Range,
-    ptr::{NonNull, null, null_mut},
+    ptr::{NonNull, null, null_mut, with_exposed_provenance_mut},
 };
 
 /// What a thread has of a span: the free slots that it has bought. Those at hand, from which it takes, and those that wait.
@@ -153,8 +153,11 @@ impl Cache {
         debug_assert!(span_class <= NO_SPAN_CLASS);
         // SAFETY: by contract.
         let run = unsafe { self.runs.get_unchecked_mut(span_class) };
+        // That of the handle may be narrower; `os::reserve` has exposed the arena's. (Computed from `first` the slot would be known two steps later, and the next
+        // birth waits for it.)
+        let slot = with_exposed_provenance_mut::<u8>(slot.addr());
         let offset = slot.addr().wrapping_sub(run.first.addr());
-        if offset < run.bytes && run.put_back(run.first.wrapping_add(offset), size) {
+        if offset < run.bytes && run.put_back(slot, size) {
             run.recycled += 1;
             poison::poison(slot, size);
         }
