@@ -153,10 +153,11 @@ impl Cache {
         debug_assert!(span_class <= NO_SPAN_CLASS);
         // SAFETY: by contract.
         let run = unsafe { self.runs.get_unchecked_mut(span_class) };
-        // That of the handle may be narrower; `os::reserve` has exposed the arena's. (Computed from `first` the slot would be known two steps later, and the next
-        // birth waits for it.)
+        // The provenance of a handle's pointer may be narrower; `os::reserve` has exposed that of the arena. (If it were computed from `first` the slot would be
+        // known two steps later, and the next birth waits for it.)
         let slot = with_exposed_provenance_mut::<u8>(slot.addr());
         let offset = slot.addr().wrapping_sub(run.first.addr());
+        debug_assert!(offset >= run.bytes || offset % size == 0 && offset + size <= run.bytes);
         if offset < run.bytes && run.put_back(slot, size) {
             run.recycled += 1;
             poison::poison(slot, size);

@@ -311,6 +311,12 @@ impl<L> Gated<L> {
         }
     }
 
+    /// Where the content lies.
+    #[cfg(all(test, not(graphgc_loom)))]
+    pub(crate) fn content_ptr(&self) -> *mut L {
+        self.content.get()
+    }
+
     /// The content.
     ///
     /// # Safety

@@ -60,30 +60,31 @@ pub(crate) struct Record {
 /// At how many places in its memory a record may begin, and how far apart they are.
 const STARTS: usize = 5;
 const APART: usize = align_of::<Record>();
-/// The bytes of a record that operations of all kinds write: its gate and its candidates. The runs of the cache lie everywhere, and which of them is busy
-/// depends on the program.
+/// The bytes of a record that operations of all kinds write: its gate and its candidates. The runs of the cache and the places of notes lie everywhere, and
+/// which of them are busy depends on the program.
 const WRITTEN: [Range<usize>; 2] = {
     let gate = offset_of!(Record, gated.gate);
     let candidates = offset_of!(Record, gated) + Gated::<Local>::CONTENT + offset_of!(Local, candidates);
     [gate..gate + size_of::<Gate>(), candidates..candidates + size_of::<Candidates>()]
 };
-/// Processors believe that a load depends on an earlier store, until they know better, if the addresses agree up to this.
+/// Processors believe that a load depends on an earlier store, until they know better, if the addresses agree modulo this.
 const SEEN_OF_ADDRESSES: usize = 1 << 12;
 /// A word that is read.
 const WORD: usize = size_of::<usize>();
 
+// Each of the two ranges meets each of two addresses from one start at most, so that four starts are ruled out at most.
+#[cfg(not(graphgc_loom))]
+const _: () = {
+    assert!(WRITTEN[0].end - WRITTEN[0].start + WORD <= APART && WRITTEN[1].end - WRITTEN[1].start + WORD <= APART);
+    assert!(STARTS > 4 && STARTS * APART <= SEEN_OF_ADDRESSES);
+};
+
 /// At which place in the memory at `memory` a record is to begin if each of its operations begins by loading the words at the addresses `read`.
 ///
 /// The loads should not seem to depend on what the operation before has stored (Intel's manual on optimization speaks of 4-KByte aliasing). The lowest
-/// 12 bits of the address of a static or a thread-local are the same in every run of a program. In one where the pointer to the record and the record's `active` agreed
+/// 12 bits of the address of a static or a thread-local are the same in every run of a program, as a rule. In one where the pointer to the record and the record's `active` agreed
 /// in them, allocating a small object took a fifth longer.
 fn start(memory: usize, read: [usize; 2]) -> usize {
-    // Each of the two addresses is met by each of the two ranges from one start at most.
-    #[cfg(not(graphgc_loom))]
-    const {
-        assert!(WRITTEN[0].end - WRITTEN[0].start + WORD <= APART && WRITTEN[1].end - WRITTEN[1].start + WORD <= APART);
-        assert!(STARTS > 4 && STARTS * APART <= SEEN_OF_ADDRESSES);
-    }
     let is_written = |start: usize| {
         WRITTEN.iter().any(|written| {
             let first = memory + start * APART + written.start;
@@ -109,7 +110,7 @@ impl Record {
     /// How many bytes of memory a record is made in.
     pub(crate) const MEMORY: usize = (size_of::<Record>() + (STARTS - 1) * APART).next_multiple_of(PAGE_SIZE);
 
-    /// A record for a new thread, whose pointer to its record lies at `current` (or 0, if there is none). `None` if there is none to use again and the OS refuses memory
+    /// A record for a new thread, whose pointer to its record lies at `current` (or 0, which does no harm, if that is not known). `None` if there is none to use again and the OS refuses memory
     /// for one. One that is used again lies as it suited its first thread: threads of one program agree in that, mostly.
     pub(crate) fn register(current: usize) -> Option<&'static Record> {
         let _changes = lock(&REGISTRY.changes);
@@ -364,18 +365,22 @@ mod tests {
         }
     }
 
-    /// So it is for a record that is made.
+    /// So it is for a record that is made: one whose pointer lies where another one is written, if only the lowest 12 bits count, lies elsewhere in its memory.
     #[test]
     fn the_loads_of_an_operation_do_not_seem_to_wait_for_the_stores_of_the_last() {
-        let current = 0x1230;
+        let written = |record: &Record| {
+            // SAFETY: a place in the content, which is not looked at.
+            let candidates = unsafe { &raw const (*record.gated.content_ptr()).candidates };
+            [(&raw const record.gated.gate).addr(), candidates.addr()]
+        };
+        crate::collector::ensure_started();
         let _changes = lock(&REGISTRY.changes);
-        let record = Record::create(current).unwrap();
-        // SAFETY: nobody uses it.
-        let candidates = ptr::from_ref(&unsafe { record.local() }.candidates);
-        let gate = ptr::from_ref(&record.gated.gate);
-        for read in [current, WORLD.word_address()] {
-            assert!(!seem_to_meet(read, gate.addr(), size_of::<Gate>()));
-            assert!(!seem_to_meet(read, candidates.addr(), size_of::<Candidates>()));
+        for current in written(Record::create(0).unwrap()) {
+            let [gate, candidates] = written(Record::create(current).unwrap());
+            for read in [current, WORLD.word_address()] {
+                assert!(!seem_to_meet(read, gate, size_of::<Gate>()));
+                assert!(!seem_to_meet(read, candidates, size_of::<Candidates>()));
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ impl<P> SharedBuffer<P> {
     /// The buffer, to be changed.
     ///
     /// # Safety
-    /// Nobody else looks at it, but at its length, or writes until the loan has been dropped, as it has to be. The buffer is exchanged at most once, for one that
+    /// Until the loan has been dropped, as it has to be, nobody else writes, or looks at anything but the length. The buffer is exchanged at most once, for one that
     /// was made while the old one was there.
     #[inline]
     pub(in crate::cell::collections) unsafe fn lend(&self) -> Loan<'_, P> {
