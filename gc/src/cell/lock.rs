@@ -200,7 +200,7 @@ impl CellLock {
     }
 
     /// Inside an operation: takes a free lock around claimed content. The caller counts the content and calls `content_counted`, or
-    /// `admit_marker`, before the operation ends; of a collection, it changes the content and calls `end_write_in_operation`.
+    /// `admit_marker`, before the operation ends; of a collection, it changes the content and calls `end_write_as_it_is`.
     #[inline]
     pub(crate) fn try_write_claimed(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
@@ -273,9 +273,9 @@ impl CellLock {
         false
     }
 
-    /// Gives up a lock held for writing, the flag as it is: inside the operation if the content is claimed. Whether to `wake` after that.
+    /// Gives up a lock held for writing, the flag as it is: inside an operation if the content is claimed. Whether to `wake` after that.
     #[inline]
-    pub(crate) fn end_write_in_operation(&self) -> bool {
+    pub(crate) fn end_write_as_it_is(&self) -> bool {
         let before = self.take_back_writer();
         debug_assert!(before & WRITER != 0);
         before & PARKED != 0

@@ -250,9 +250,10 @@ impl<P> Edges<P> {
         } else {
             return self.write_slowly(change);
         };
+        // As `change_locked`, but that an operation that was entered at once ends at once.
+        debug_assert_eq!(operation.is_some(), self.lock.is_claimed());
         let result = change(self.writer(operation.as_ref()));
-        debug_assert!(operation.is_some() || !self.lock.is_claimed());
-        let wakes = self.lock.end_write_in_operation();
+        let wakes = self.lock.end_write_as_it_is();
         if let Some(operation) = operation {
             operation.end_at_once();
         }
@@ -276,25 +277,20 @@ impl<P> Edges<P> {
     #[cold]
     #[inline(never)]
     fn write_slowly<R>(&self, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
-        loop {
+        let operation = loop {
             match self.lock.try_write_counted() {
-                Attempt::Held => {
-                    let result = change(self.writer(None));
-                    self.lock.end_write();
-                    return result;
-                }
+                Attempt::Held => break None,
                 Attempt::Claimed => {
                     let operation = Operation::enter();
                     if self.lock.try_write_claimed() {
-                        let result = change(self.writer(Some(&operation)));
-                        self.leave(operation);
-                        return result;
+                        break Some(operation);
                     }
                 }
                 Attempt::MarkerInside => self.lock.wait_for_marker(),
                 Attempt::Busy => _ = self.lock.wait_to_write(None),
             }
-        }
+        };
+        self.change_locked(operation, change)
     }
 
     /// Keeps readers and writers out, until the reservation is used up or dropped. Waits for it, parked.
@@ -339,10 +335,19 @@ impl<P, L: Lock> Edges<P, L> {
         Writer { content: unsafe { self.content.lend() }, operation }
     }
 
+    /// Makes a change, and gives up the lock, which the caller holds for writing: in the operation that there is if the content is claimed.
+    #[inline]
+    fn change_locked<R>(&self, operation: Option<Operation>, change: impl FnOnce(Writer<'_, P>) -> R) -> R {
+        debug_assert_eq!(operation.is_some(), self.lock.word().is_claimed());
+        let result = change(self.writer(operation.as_ref()));
+        self.leave(operation);
+        result
+    }
+
     /// Gives the lock up before the operation ends (C1), and wakes after it.
     #[inline]
-    fn leave(&self, operation: Operation) {
-        let wakes = self.lock.word().end_write_in_operation();
+    fn leave(&self, operation: Option<Operation>) {
+        let wakes = self.lock.word().end_write_as_it_is();
         drop(operation);
         if wakes {
             self.lock.word().wake();
@@ -402,16 +407,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
             edges.lock.word().wait_for_marker();
         };
         std::mem::forget(self);
-        if edges.lock.word().is_claimed() {
-            let result = change(edges.writer(Some(&operation)));
-            edges.leave(operation);
-            result
-        } else {
-            drop(operation);
-            let result = change(edges.writer(None));
-            edges.lock.word().end_write();
-            result
-        }
+        edges.change_locked(edges.lock.word().is_claimed().then_some(operation), change)
     }
 
     /// See [`Edges::reserve`].
@@ -496,7 +492,7 @@ impl<P: Element, L: Lock> Reserved<'_, P, L> {
         new.take_progress(&content);
         std::mem::swap(&mut *content, &mut *new);
         drop(content);
-        edges.leave(operation);
+        edges.leave(Some(operation));
         (ManuallyDrop::into_inner(new), claimed)
     }
 

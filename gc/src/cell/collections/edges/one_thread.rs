@@ -113,25 +113,23 @@ impl<P> Edges<P, BorrowLock> {
             return None;
         }
         let word = self.lock.word();
-        loop {
+        let operation = loop {
             match word.try_write_counted() {
-                Attempt::Held => {
-                    let result = change(self.writer(None));
-                    word.end_write_plainly();
-                    return Some(result);
-                }
+                Attempt::Held => break None,
                 Attempt::Claimed => {
                     let operation = Operation::enter();
                     if word.try_write_claimed() {
-                        let result = change(self.writer(Some(&operation)));
-                        word.end_write_plainly();
-                        return Some(result);
+                        break Some(operation);
                     }
                 }
                 Attempt::MarkerInside => word.wait_for_marker(),
                 Attempt::Busy => return None,
             }
-        }
+        };
+        let result = change(self.writer(operation.as_ref()));
+        // Before the operation ends (C1).
+        word.end_write_plainly();
+        Some(result)
     }
 
     /// Keeps readers and writers out, as [`reserved`](Edges::reserved), unless it is borrowed or reserved.
