@@ -1,7 +1,7 @@
 //! Objects whose only handle goes before anything else leads to them: their slots are used again at once, and never too early.
 
-use graphgc::{Gc, GcCell, GcRefCell, Local, Trace, collect, pin, stats};
-use graphgc_tests::process::alone;
+use graphgc::{Gc, GcCell, GcRefCell, Local, Trace, collect, pin, stats, verify};
+use graphgc_tests::{process::alone, random::Random};
 use std::{
     hint::black_box,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -48,6 +48,63 @@ fn what_is_replaced_takes_no_memory() {
         collect();
         assert!(stats().total_objects >= MADE && stats().freed_objects >= MADE - 1, "each was an object all the same");
     });
+}
+
+/// As many as are held, in whatever order they go: no more slots are needed, and no collection.
+#[test]
+fn what_is_held_in_turns_takes_no_more_memory() {
+    alone("what_is_held_in_turns_takes_no_more_memory", &[], || {
+        const MADE: u64 = 1_000_000;
+        let mut random = Random::new(7);
+        for held in [4, 100, 5_000] {
+            let mut window: Vec<_> = (0..held).map(|value| Gc::new([value; 4])).collect();
+            let before = stats().span_bytes;
+            for value in held..MADE {
+                window[random.below(held as usize)] = Gc::new([value; 4]);
+                assert!(window.iter().take(4).all(|it| it.iter().all(|part| *part == it[0])));
+            }
+            assert!(stats().span_bytes <= before, "{} bytes for {held} objects", stats().span_bytes);
+            assert_eq!(stats().cycles, 0);
+            let mut values: Vec<_> = window.iter().map(|it| it[1]).collect();
+            values.sort_unstable();
+            values.dedup();
+            assert_eq!(values.len(), held as usize, "two objects in one slot");
+        }
+        assert_eq!(verify(), []);
+        collect();
+        assert!(stats().total_objects >= 3 * (MADE - 5_000) && stats().live_objects < 10);
+    });
+}
+
+/// More than the entries of newborns may be, of several sizes, beside cycles.
+#[test]
+fn what_is_held_in_large_numbers_stays() {
+    let mut random = Random::new(11);
+    let mut small: Vec<_> = (0..20_000).map(|value| Gc::new([value; 4])).collect();
+    let mut large: Vec<_> = (0..100).map(|value| Gc::new([value; 40])).collect();
+    let mut nodes: Vec<_> = (0..100).map(leaf).collect();
+    for value in 0..300_000u64 {
+        let place = random.below(20_000);
+        assert!(small[place].iter().all(|part| *part == small[place][0]));
+        small[place] = Gc::new([value; 4]);
+        let place = random.below(100);
+        assert!(large[place].iter().all(|part| *part == large[place][0]));
+        large[place] = Gc::new([value; 40]);
+        let place = random.below(100);
+        nodes[place] = Gc::new(Node { value, left: Some(leaf(value)), right: Some(nodes[99 - place].clone()) });
+        if random.below(100) == 0 {
+            nodes[place] = leaf(value);
+            // Leaves vacant slots whose entries go before they do.
+            small.drain(..random.below(10_000));
+            small.resize_with(20_000, || Gc::new([value; 4]));
+        }
+        if value % 50_000 == 0 {
+            collect();
+            assert_eq!(verify(), []);
+        }
+        let node = &nodes[random.below(100)];
+        assert!(node.left.as_ref().is_none_or(|it| it.value == node.value));
+    }
 }
 
 /// Two at a time are replaced, in the order in which they were made, beside objects that stay.

@@ -218,6 +218,14 @@ damages! {
         forget(node(None));
         corrupt::span(it.node, SpanDamage::CursorBack);
     };
+    slot_that_waits_without_being_vacant: [VacantSlot], |_: &Scene| {
+        let number = Gc::new([7u64; 61]);
+        let left = Gc::as_ptr(&number);
+        drop(number);
+        assert_eq!(verify(), []);
+        // A count of 0.
+        corrupt::root_word(left, |_| 3 << 30);
+    };
     // Pages and totals.
     page_of_another_span: [Pages], |_: &Scene| {
         // Of several pages, so that no object begins on the last one.

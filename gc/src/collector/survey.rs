@@ -18,13 +18,14 @@ use crate::{
     heap::{
         HEAP,
         arena::{ARENA_PAGES, Arena, METADATA_PAGES},
-        header::Object,
+        header::{Header, Object},
         os_vec::OsVec,
         span::{RunState, Span},
     },
     mutator::record::{WORLD, records, settle_all, stop_the_world},
     trace::type_info::TypeInfo,
 };
+use std::ptr::NonNull;
 
 /// The world stopped and the dropper held off, until dropped.
 pub(crate) struct Stillness {
@@ -86,7 +87,8 @@ impl Survey {
         for record in records() {
             // SAFETY: the world is stopped.
             unsafe { record.local() }.cache.for_each_run(|_, run| {
-                run.free().for_each(|free| tails.push(Tail { start: free.start, end: free.end }));
+                let free = run.free();
+                tails.push(Tail { start: free.start, end: free.end });
             });
         }
         tails.sort_unstable_by_key(|tail| tail.start);
@@ -130,7 +132,8 @@ impl Survey {
             let mut bits = word.load(crate::sync::Ordering::Relaxed);
             while bits != 0 {
                 let object = span.object_at_bit(index, bits.trailing_zeros());
-                if begins_slot(span, object.address()) && !self.is_unused(object.address()) {
+                // SAFETY: a slot that has been used has a header.
+                if self.is_used(span, object.address()) && !unsafe { object.roots() }.is_vacant() {
                     f(object);
                 }
                 bits &= bits - 1;
@@ -140,6 +143,18 @@ impl Survey {
 
     /// The span of the object whose header is at `address`, if there is one.
     pub(crate) fn object_at(&self, address: usize) -> Option<&'static Span> {
+        // SAFETY: a slot that has been used has a header.
+        self.slot_at(address).filter(|(_, object)| !unsafe { object.roots() }.is_vacant()).map(|(span, _)| span)
+    }
+
+    /// The span of the slot that begins at `address`, if a newborn has left it.
+    pub(crate) fn vacant_at(&self, address: usize) -> Option<&'static Span> {
+        // SAFETY: a slot that has been used has a header.
+        self.slot_at(address).filter(|(_, object)| unsafe { object.roots() }.is_vacant()).map(|(span, _)| span)
+    }
+
+    /// The span of the slot that begins at `address`, and what lies there, if the slot has been used and not been freed since.
+    fn slot_at(&self, address: usize) -> Option<(&'static Span, Object)> {
         let arena = self.arenas[self.arena_index(address)?];
         let page = Arena::page_of(address);
         if page < METADATA_PAGES || !address.is_multiple_of(8) {
@@ -147,18 +162,19 @@ impl Survey {
         }
         let span = arena.span_of_page(page);
         let covers = (span.first_page()..span.first_page() + span.pages()).contains(&page);
-        let is_object = span.state() == RunState::InUse
-            && covers
-            && begins_slot(span, address)
-            && span.is_allocated(address)
-            && !self.is_unused(address);
-        is_object.then_some(span)
+        let taken = span.state() == RunState::InUse && covers && span.is_allocated(address);
+        if !taken || !self.is_used(span, address) {
+            return None;
+        }
+        let header = NonNull::new(span.first_slot().with_addr(address).cast::<Header>())?;
+        Some((span, Object::new(header)))
     }
 
-    /// Whether the slot at `address` has been bought by a thread that has not put an object there yet.
-    fn is_unused(&self, address: usize) -> bool {
+    /// Whether a slot of the span begins at `address` that is not one of those that a thread has bought and not used yet.
+    fn is_used(&self, span: &Span, address: usize) -> bool {
         let before = self.tails.partition_point(|tail| tail.start <= address);
-        before.checked_sub(1).is_some_and(|index| address < self.tails[index].end)
+        let unused = before.checked_sub(1).is_some_and(|index| address < self.tails[index].end);
+        begins_slot(span, address) && !unused
     }
 }
 

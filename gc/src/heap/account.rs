@@ -12,7 +12,7 @@ pub(crate) struct Account {
     total_objects: AtomicU64,
     freed_bytes: AtomicU64,
     freed_objects: AtomicU64,
-    /// Of slots that went back to their run and were taken anew: in no other total.
+    /// Of vacant slots that were taken anew: in no other total.
     recycled_bytes: AtomicU64,
     recycled_objects: AtomicU64,
     /// Bought black since S1: they count as live in this cycle.
@@ -85,7 +85,7 @@ impl Account {
         self.freed_objects.load(Ordering::Relaxed) + self.recycled_objects.load(Ordering::Relaxed)
     }
 
-    /// Bytes ever taken from the heap: where the pacer stands. A slot that went back to its run was not.
+    /// Bytes ever taken from the heap: where the pacer stands. A vacant slot was not.
     pub(crate) fn position(&self) -> u64 {
         self.total_bytes.load(Ordering::Relaxed)
     }

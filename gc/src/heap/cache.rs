@@ -5,10 +5,12 @@
 //! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share
 //! (`heap::account`) are not written for each: the cache *tells* what it has bought when a span comes to it, and then the thread pays what allocating owes; at S2, in the stopped world; and when it is flushed.
 //!
-//! A slot of the span that was taken since the last flush can be given back, as long as the span is in the cache. It is the next to be taken: it is still
-//! hot. If it does not join the free slots at hand it goes before them, and they *wait* until it has been taken again. So the free slots
-//! of a span are two ranges at most; a slot that would begin a third is not taken back, and dies as others do. A program that makes the
-//! next object before it lets go of the last one thus goes to and fro between two slots.
+//! From one flush to the next is a *round* of the cache, with a number of its own. A span notes which run was bought last, and in which round: so a thread
+//! that comes back to an object knows whether it has taken the slot in this round. If such an object ends as a newborn (`mutator::newborn`) its slot becomes
+//! *vacant*: it stays bought, and is the next to be taken, still hot, for the next object of its span class. The vacant slots of a span class are linked
+//! through their payloads, whichever spans they lie in. To a vacant slot belongs the root entry of the birth in it, which is still in the thread's own buffer and is the next
+//! object's. So a program that makes and drops objects, in whatever order, comes to an end of buying slots and adding
+//! entries when it has as many as it ever holds. What is vacant at the end of a round is left to the next sweep, as a dead object is.
 //!
 //! A cache is used by its thread inside operations, by whoever brings the thread's record up to date after S1 or S2
 //! (`mutator::record`), and in the stopped world. Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
@@ -17,6 +19,7 @@
 use super::{
     Heap,
     central::{SPAN_CLASSES, slots_of, span_class},
+    header::{HEADER_SIZE, Header, Object},
     kind::{DropKind, Kind},
     poison, size_class,
     span::{Place, Span},
@@ -25,76 +28,71 @@ use crate::sync::{Mutation, weakened};
 use std::{
     ops::Range,
     ptr::{NonNull, null, null_mut, with_exposed_provenance_mut},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What a thread has of a span: the free slots that it has bought. Those at hand, from which it takes, and those that wait.
+/// The number of a round; see the module's head.
+pub(crate) struct Round(u64);
+
+impl Round {
+    /// One that nothing has been bought in.
+    pub(crate) fn new() -> Self {
+        // A number that only its thread compares with what it has written itself: models need not look.
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Round(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Whether the object's slot was bought in this round, which is the calling thread's. It may say no if it was.
+    ///
+    /// # Safety
+    /// The object is allocated.
+    #[inline]
+    pub(crate) unsafe fn has_bought(&self, object: Object) -> bool {
+        // SAFETY: by contract.
+        unsafe { Span::of(object) }.was_bought_in(self.0, object.address())
+    }
+}
+
+/// What a thread has of a span class: of a span, the free slots that it has bought, from which it takes; and vacant slots.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Run {
     next: *mut u8,
     end: *mut u8,
-    /// Where the span's slots begin, and how many bytes they take.
-    first: *mut u8,
-    bytes: usize,
-    waiting_next: *mut u8,
-    waiting_end: *mut u8,
     pub(crate) span: *const Span,
-    /// Slots of this class that were given back since the last flush.
-    recycled: usize,
+    /// The first vacant slot.
+    vacant: *mut u8,
+    /// How often a vacant slot was taken in this round.
+    occupied: usize,
 }
 
-const NO_RUN: Run = Run {
-    next: null_mut(),
-    end: null_mut(),
-    first: null_mut(),
-    bytes: 0,
-    waiting_next: null_mut(),
-    waiting_end: null_mut(),
-    span: null(),
-    recycled: 0,
-};
+/// Where in a vacant slot the next one's address is: as few bytes as a slot needs to be vacant.
+const LINK: usize = HEADER_SIZE;
+pub(crate) const SMALLEST_VACANT: usize = LINK + size_of::<*mut u8>();
+
+const NO_RUN: Run = Run { next: null_mut(), end: null_mut(), span: null(), vacant: null_mut(), occupied: 0 };
 
 impl Run {
-    /// The free slots, by their addresses: what lies there is no object.
-    pub(crate) fn free(&self) -> impl Iterator<Item = Range<usize>> {
-        let ranges = [self.next.addr()..self.end.addr(), self.waiting_next.addr()..self.waiting_end.addr()];
-        ranges.into_iter().filter(|range| range.start != range.end)
-    }
-
-    /// Has the slots at hand, which are used up, be those that wait. False if none do.
-    fn fetch_waiting(&mut self) -> bool {
-        debug_assert!(self.next == self.end);
-        (self.next, self.end) = (self.waiting_next, self.waiting_end);
-        (self.waiting_next, self.waiting_end) = (null_mut(), null_mut());
-        self.next != self.end
-    }
-
-    /// Makes the slot at `slot`, of `size` bytes, one of those at hand. False if it does not join them, and others wait already.
-    #[inline]
-    fn put_back(&mut self, slot: *mut u8, size: usize) -> bool {
-        let end = slot.wrapping_add(size);
-        if end == self.next {
-            self.next = slot;
-        } else if self.next == self.end {
-            (self.next, self.end) = (slot, end);
-        } else if slot == self.end {
-            self.end = end;
-        } else if self.waiting_next == self.waiting_end {
-            (self.waiting_next, self.waiting_end) = (self.next, self.end);
-            (self.next, self.end) = (slot, end);
-        } else {
-            return false;
-        }
-        true
+    /// The free slots at hand, by their addresses: what lies there is no object.
+    pub(crate) fn free(&self) -> Range<usize> {
+        self.next.addr()..self.end.addr()
     }
 }
 
-/// What [`Cache::recycle`] takes for a span class that there is not: no slot goes back there.
-pub(crate) const NO_SPAN_CLASS: usize = SPAN_CLASSES;
+/// The slot after a vacant one, or null.
+///
+/// # Safety
+/// `slot` is vacant.
+#[inline]
+unsafe fn next_vacant(slot: NonNull<u8>) -> *mut u8 {
+    poison::unpoison(slot.as_ptr().wrapping_add(LINK), size_of::<*mut u8>());
+    // SAFETY: by contract: written when the slot became vacant.
+    unsafe { slot.add(LINK).cast::<*mut u8>().read() }
+}
 
-/// The runs of one thread, and one that stays empty. All-zero memory is an empty cache.
+/// The runs of one thread. All-zero memory is an empty cache.
 pub(crate) struct Cache {
-    runs: [Run; SPAN_CLASSES + 1],
+    runs: [Run; SPAN_CLASSES],
 }
 
 /// What a thread's cache has bought and not told of. It lies beside the cache, where there is room: larger, that would move the hot words behind it.
@@ -126,7 +124,19 @@ pub(crate) enum Refill {
 }
 
 impl Cache {
-    /// A slot of the span class, of `size` bytes, or `None` if those at hand are used up.
+    /// The slot of the span class, of `size` bytes, that became vacant last, if there is one. What is born in it needs no entry.
+    #[inline(always)]
+    pub(crate) fn occupy(&mut self, span_class: usize, size: usize) -> Option<NonNull<u8>> {
+        let run = &mut self.runs[span_class];
+        let slot = NonNull::new(run.vacant)?;
+        // SAFETY: it is vacant.
+        run.vacant = unsafe { next_vacant(slot) };
+        run.occupied += 1;
+        poison::unpoison(slot.as_ptr(), size);
+        Some(slot)
+    }
+
+    /// A free slot of the span class, of `size` bytes, or `None` if those at hand are used up.
     #[inline(always)]
     pub(crate) fn allocate(&mut self, span_class: usize, size: usize) -> Option<NonNull<u8>> {
         let run = &mut self.runs[span_class];
@@ -140,34 +150,37 @@ impl Cache {
         Some(unsafe { NonNull::new_unchecked(slot) })
     }
 
-    /// Takes back a slot of the span class, of `size` bytes, in which there is no object any more, and which was taken from this cache since it was
-    /// last flushed. If the span is in the cache no more, or too many other slots have been given back, nothing happens.
-    ///
-    /// A span leaves the cache before a flush only when it is full, and comes back only after one: what lies in a cached span
-    /// and was taken since the last flush is of a run that was bought with this span.
+    /// Makes the slot of `object`, which has just ended there, vacant. It is of the span class, has `size` bytes and was bought in this round.
     ///
     /// # Safety
-    /// There is such a span class, or it is [`NO_SPAN_CLASS`].
+    /// There is such a span class with slots of that size, at least [`SMALLEST_VACANT`] bytes, and the object lies in one. Nothing leads to it any more but its entry, which
+    /// is in the buffer of the thread.
     #[inline]
-    pub(crate) unsafe fn recycle(&mut self, span_class: usize, slot: *mut u8, size: usize) {
-        debug_assert!(span_class <= NO_SPAN_CLASS);
+    pub(crate) unsafe fn vacate(&mut self, span_class: usize, object: Object, size: usize) {
+        debug_assert!(span_class < SPAN_CLASSES && size >= SMALLEST_VACANT);
         // SAFETY: by contract.
         let run = unsafe { self.runs.get_unchecked_mut(span_class) };
-        // The provenance of a handle's pointer may be narrower; `os::reserve` has exposed that of the arena. (If it were computed from `first` the slot would be
-        // known two steps later, and the next birth waits for it.)
-        let slot = with_exposed_provenance_mut::<u8>(slot.addr());
-        let offset = slot.addr().wrapping_sub(run.first.addr());
-        debug_assert!(offset >= run.bytes || offset % size == 0 && offset + size <= run.bytes);
-        if offset < run.bytes && run.put_back(slot, size) {
-            run.recycled += 1;
-            poison::poison(slot, size);
-        }
+        // SAFETY: by contract.
+        unsafe { object.roots() }.vacate();
+        // The provenance of a handle's pointer may be narrower; `os::reserve` has exposed that of the arena.
+        let slot = with_exposed_provenance_mut::<u8>(object.address());
+        // SAFETY: the slot has room for the link behind the header, and is ours.
+        unsafe { slot.add(LINK).cast::<*mut u8>().write(run.vacant) };
+        run.vacant = slot;
+        poison::poison(slot.wrapping_add(LINK), size - LINK);
+    }
+
+    /// Leaves all slots that are vacant to the next sweep. Their entries may go.
+    #[cold]
+    pub(crate) fn forget_vacant(&mut self) {
+        self.runs.iter_mut().for_each(|run| run.vacant = null_mut());
     }
 
     /// Finds the span class a run: in its span, in the central list (sweeping on the way), or in fresh pages.
     pub(crate) fn refill(
         &mut self,
         untold: &mut Untold,
+        round: &Round,
         heap: &'static Heap,
         class: usize,
         kind: Kind,
@@ -175,9 +188,6 @@ impl Cache {
     ) -> Refill {
         let index = span_class(class, kind);
         let run = &mut self.runs[index];
-        if run.fetch_waiting() {
-            return Refill::Ready(0);
-        }
         let mut came = false;
         loop {
             // SAFETY: a cached span is in use.
@@ -186,23 +196,17 @@ impl Cache {
                     untold.bytes += free.len();
                     // In 32 bits, since that divides faster; a span with slots is smaller by far.
                     untold.objects += (free.len() as u32 / span.slot_size() as u32) as usize;
-                    acquire(span, free, black, run);
+                    acquire(span, round, free, black, run);
                     return Refill::Ready(if came { untold.tell(heap, black) } else { 0 });
                 }
-                *run = Run { recycled: run.recycled, ..NO_RUN };
+                run.span = null();
                 heap.central(index).give(span, false);
             }
             match next_span(heap, class, kind) {
                 Next::Span(span) => {
                     span.set_place(Place::Cached);
                     came = true;
-                    *run = Run {
-                        first: span.first_slot(),
-                        bytes: span.slots_bytes(),
-                        span,
-                        recycled: run.recycled,
-                        ..NO_RUN
-                    };
+                    run.span = span;
                 }
                 Next::Sweep(span) => return Refill::Sweep(span),
                 Next::NoMemory => return Refill::NoMemory,
@@ -215,14 +219,28 @@ impl Cache {
         self.runs.iter().enumerate().filter(|(_, run)| !run.span.is_null()).for_each(|(index, run)| f(index, run));
     }
 
+    /// Calls `f` with the span class and slot of every vacant slot in the lists. A list ends where `f` says that one is none.
+    pub(crate) fn for_each_vacant(&self, mut f: impl FnMut(usize, Object) -> bool) {
+        for (index, run) in self.runs.iter().enumerate() {
+            let mut next = run.vacant;
+            while let Some(slot) = NonNull::new(next)
+                && f(index, Object::new(slot.cast::<Header>()))
+            {
+                // SAFETY: it is vacant.
+                next = unsafe { next_vacant(slot) };
+            }
+        }
+    }
+
     /// Gives every span back, with the slots that were not used free again: all that was bought has been told of. `black`: the marking in which they were bought
-    /// goes on.
+    /// goes on. Ends the round.
     pub(crate) fn flush(&mut self, heap: &'static Heap, black: bool) {
         for (index, run) in self.runs.iter_mut().enumerate() {
-            let run = std::mem::replace(run, NO_RUN);
-            if run.recycled > 0 {
+            let left = if weakened(Mutation::VacantAfterTheRound) { run.vacant } else { null_mut() };
+            let run = std::mem::replace(run, Run { vacant: left, ..NO_RUN });
+            if run.occupied > 0 {
                 let size = size_class::SIZES[index / Kind::COUNT] as usize;
-                heap.account.recycled(run.recycled * size, run.recycled);
+                heap.account.recycled(run.occupied * size, run.occupied);
             }
             // SAFETY: a cached span is in use.
             if let Some(span) = unsafe { run.span.as_ref() } {
@@ -239,31 +257,31 @@ impl Cache {
 }
 
 /// Buys `free` of `span`, which is that of `run`.
-fn acquire(span: &'static Span, free: Range<usize>, black: bool, run: &mut Run) {
+fn acquire(span: &'static Span, round: &Round, free: Range<usize>, black: bool, run: &mut Run) {
     span.set_allocated(free.clone());
     if black && !weakened(Mutation::AllocateWhite) {
         span.set_marked(free.clone());
     }
     span.set_cursor(free.end);
-    run.next = run.first.wrapping_add(free.start);
-    run.end = run.first.wrapping_add(free.end);
+    let first = span.first_slot();
+    run.next = first.wrapping_add(free.start);
+    run.end = first.wrapping_add(free.end);
+    span.set_bought(round.0, run.next, free.len());
 }
 
 /// Returns what `run` has left of `span`.
 fn release(heap: &Heap, span: &'static Span, run: &Run, black: bool) {
-    let first = span.first_slot().addr();
-    for free in run.free() {
-        if free.start == run.waiting_next.addr() && weakened(Mutation::WaitingSlotsAreKept) {
-            continue;
-        }
-        let free = free.start - first..free.end - first;
-        span.clear_allocated(free.clone());
-        if !weakened(Mutation::TailStaysMarked) {
-            span.clear_marked(free.clone());
-        }
-        span.set_cursor(span.cursor().min(free.start));
-        heap.account.returned(free.len(), free.len() / span.slot_size(), black);
+    if run.free().is_empty() {
+        return;
     }
+    let first = span.first_slot().addr();
+    let free = run.free().start - first..run.free().end - first;
+    span.clear_allocated(free.clone());
+    if !weakened(Mutation::TailStaysMarked) {
+        span.clear_marked(free.clone());
+    }
+    span.set_cursor(span.cursor().min(free.start));
+    heap.account.returned(free.len(), free.len() / span.slot_size(), black);
 }
 
 enum Next {
@@ -317,7 +335,7 @@ fn fresh_span(heap: &'static Heap, class: usize, kind: Kind, cycle: u32) -> Opti
 
 #[cfg(all(test, not(graphgc_loom)))]
 mod tests {
-    use super::*;
+    use super::{super::header::RootWord, *};
 
     const KIND: Kind = Kind { scan: false, drop: DropKind::None, finalize: false };
     const CLASS: usize = 4;
@@ -329,42 +347,67 @@ mod tests {
         heap: &'static Heap,
         cache: Box<Cache>,
         untold: Untold,
+        round: Round,
     }
 
     impl Fixture {
         fn new() -> Self {
             Fixture {
                 heap: Box::leak(Box::new(Heap::new())),
-                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES + 1] }),
+                cache: Box::new(Cache { runs: [NO_RUN; SPAN_CLASSES] }),
                 untold: Untold::default(),
+                round: Round::new(),
             }
         }
 
         fn refill(&mut self, black: bool) -> Refill {
-            self.cache.refill(&mut self.untold, self.heap, CLASS, KIND, black)
+            self.cache.refill(&mut self.untold, &self.round, self.heap, CLASS, KIND, black)
         }
 
         fn flush(&mut self, black: bool) {
             self.untold.tell(self.heap, black);
             self.cache.flush(self.heap, black);
+            self.round = Round::new();
         }
 
-        /// Takes a slot as a birth does, and says whether that took the slow path.
-        fn take(&mut self) -> (*mut u8, bool) {
+        /// Takes a slot as a birth does, a vacant one first, and has a newborn there.
+        fn take(&mut self) -> *mut u8 {
+            let slot = self.cache.occupy(INDEX, SIZE).unwrap_or_else(|| self.take_free());
+            // SAFETY: the slot is ours.
+            unsafe { slot.cast::<Header>().write(Header { roots: RootWord::newborn(), code: 0 }) };
+            slot.as_ptr()
+        }
+
+        fn take_free(&mut self) -> NonNull<u8> {
             if let Some(slot) = self.cache.allocate(INDEX, SIZE) {
-                return (slot.as_ptr(), false);
+                return slot;
             }
             assert!(matches!(self.refill(false), Refill::Ready(_)));
-            (self.cache.allocate(INDEX, SIZE).unwrap().as_ptr(), true)
+            self.cache.allocate(INDEX, SIZE).unwrap()
         }
 
         fn take_many<const N: usize>(&mut self) -> [*mut u8; N] {
-            std::array::from_fn(|_| self.take().0)
+            std::array::from_fn(|_| self.take())
         }
 
-        fn recycle(&mut self, slot: *mut u8) {
-            // SAFETY: there is such a span class.
-            unsafe { self.cache.recycle(INDEX, slot, SIZE) };
+        fn vacate(&mut self, slot: *mut u8) {
+            // SAFETY: `take` has made a newborn there, of this class.
+            unsafe { self.cache.vacate(INDEX, object(slot), SIZE) };
+        }
+
+        fn vacant(&self) -> Vec<*mut u8> {
+            let mut slots = Vec::new();
+            self.cache.for_each_vacant(|index, object| {
+                assert_eq!(index, INDEX);
+                slots.push(object.as_ptr().cast());
+                true
+            });
+            slots
+        }
+
+        fn has_bought(&self, slot: *mut u8) -> bool {
+            // SAFETY: `take` has made an object there.
+            unsafe { self.round.has_bought(object(slot)) }
         }
 
         fn run(&self) -> &Run {
@@ -377,99 +420,102 @@ mod tests {
         }
 
         fn free_slots(&self) -> usize {
-            self.run().free().map(|range| range.len() / SIZE).sum()
+            self.run().free().len() / SIZE
         }
     }
 
-    #[test]
-    fn the_last_slot_is_taken_again() {
-        let mut it = Fixture::new();
-        let [a, b] = it.take_many();
-        it.recycle(b);
-        it.recycle(a);
-        assert_eq!(it.run().free().count(), 1);
-        assert_eq!(it.take_many(), [a, b]);
+    fn object(slot: *mut u8) -> Object {
+        Object::new(NonNull::new(slot.cast()).unwrap())
     }
 
     #[test]
-    fn a_loop_goes_to_and_fro_between_two_slots() {
+    fn the_slot_that_was_left_last_is_taken_first() {
         let mut it = Fixture::new();
-        let [a, b] = it.take_many();
-        it.recycle(a);
-        let (mut held, mut next) = (b, a);
-        for _ in 0..1000 {
-            assert_eq!(it.take(), (next, false));
-            it.recycle(held);
-            std::mem::swap(&mut held, &mut next);
+        let [a, b, c] = it.take_many();
+        let free = it.free_slots();
+        it.vacate(b);
+        it.vacate(a);
+        it.vacate(c);
+        assert_eq!(it.vacant(), [c, a, b]);
+        assert_eq!(it.take_many(), [c, a, b]);
+        assert!(it.vacant().is_empty() && it.free_slots() == free);
+        assert_eq!(it.take().addr(), c.addr() + SIZE);
+    }
+
+    #[test]
+    fn who_holds_so_many_buys_no_more_in_whatever_order_they_go() {
+        let mut it = Fixture::new();
+        // More than a span holds.
+        let mut held: Vec<_> = (0..1000).map(|_| it.take()).collect();
+        let bought = it.heap.account.total_objects() + it.untold.objects as u64;
+        for round in 0..5000 {
+            let slot = held.swap_remove(round * 7919 % held.len());
+            assert!(it.has_bought(slot));
+            it.vacate(slot);
+            held.push(it.take());
         }
-        assert_eq!(it.run().recycled, 1001);
+        assert_eq!(it.heap.account.total_objects() + it.untold.objects as u64, bought);
+        held.sort_unstable();
+        held.dedup();
+        assert_eq!(held.len(), 1000, "a slot was taken twice");
+        it.flush(false);
+        assert_eq!(it.heap.account.used_objects(), 1000);
+        assert_eq!((it.heap.account.total_objects(), it.heap.account.freed_objects()), (6000, 5000));
     }
 
     #[test]
-    fn neighbours_join_and_a_third_range_is_refused() {
+    fn a_flush_returns_what_was_not_used_and_forgets_what_is_vacant() {
         let mut it = Fixture::new();
-        let slots: [_; 8] = it.take_many();
-        let rest = it.free_slots();
-        it.recycle(slots[2]);
-        it.recycle(slots[3]);
-        it.recycle(slots[1]);
-        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3));
-        it.recycle(slots[5]);
-        assert_eq!((it.run().free().count(), it.free_slots()), (2, rest + 3), "there is no place for a third range");
-        assert_eq!(it.take_many(), [slots[1], slots[2], slots[3]]);
-        let (next, slowly) = it.take();
-        assert!(slowly && next == slots[7].wrapping_add(SIZE), "those that waited come before others");
-        assert_eq!(it.free_slots(), rest - 1);
+        let slots: [_; 4] = it.take_many();
+        it.vacate(slots[1]);
+        it.vacate(slots[2]);
+        assert_eq!(it.take(), slots[2]);
+        let span = it.span();
+        assert!(it.run().free().step_by(SIZE).all(|slot| span.is_allocated(slot)));
+        it.flush(false);
+        assert!(it.vacant().is_empty());
+        let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
+        assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(slots), "what was vacant awaits a sweep");
+        assert_eq!(it.heap.account.used_objects(), 4);
+        assert_eq!((it.heap.account.total_objects(), it.heap.account.freed_objects()), (5, 1));
+        assert!(span.place() == Place::Central && it.run().span.is_null());
+        assert_eq!(it.take().addr(), slots[3].addr() + SIZE);
     }
 
     #[test]
-    fn slots_of_earlier_runs_and_the_last_of_a_run_go_back() {
+    fn a_round_knows_what_it_has_bought_until_it_ends() {
         let mut it = Fixture::new();
-        let (first, _) = it.take();
-        while it.free_slots() > 0 {
+        let first = it.take();
+        let span = it.span();
+        assert!(it.has_bought(first));
+        // A gap, and another run behind it.
+        let gap = span.first_slot().wrapping_add(2 * SIZE);
+        it.flush(false);
+        span.set_allocated(2 * SIZE..3 * SIZE);
+        it.heap.account.allocated(SIZE, 1, false);
+        // SAFETY: now there is an object.
+        unsafe { gap.cast::<Header>().write(Header { roots: RootWord::newborn(), code: 0 }) };
+        let second = it.take();
+        assert_eq!(second.addr(), first.addr() + SIZE);
+        assert!(it.has_bought(second) && !it.has_bought(first), "of the round before");
+        let third = it.take();
+        assert_eq!(third.addr(), gap.addr() + SIZE);
+        assert!(it.has_bought(third) && !it.has_bought(gap), "of another's");
+        assert!(!it.has_bought(second), "of a run before");
+        // Spans that have left the cache are known still.
+        while it.span().as_ptr() == span.as_ptr() {
             it.take();
         }
-        it.recycle(first);
-        assert_eq!(it.take(), (first, false));
-        // The next span: what lies in the one before is no business of this cache's.
-        let (other, slowly) = it.take();
-        assert!(slowly);
-        let before = it.free_slots();
-        it.recycle(first);
-        assert_eq!(it.free_slots(), before);
-        it.recycle(other);
-        assert_eq!(it.free_slots(), before + 1);
-        // SAFETY: as it says.
-        unsafe { it.cache.recycle(NO_SPAN_CLASS, other, SIZE) };
-        assert_eq!(it.free_slots(), before + 1);
-    }
-
-    #[test]
-    fn a_flush_returns_both_ranges() {
-        let mut it = Fixture::new();
-        let slots: [_; 6] = it.take_many();
-        it.recycle(slots[1]);
-        it.recycle(slots[2]);
-        let (taken, _) = it.take();
-        assert_eq!((taken, it.run().free().count()), (slots[1], 2));
-        let span = it.span();
-        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_allocated(slot))));
+        assert!(it.has_bought(third));
         it.flush(false);
-        let used = [0, 1, 3, 4, 5].map(|index| slots[index]);
-        let taken = (0..span.slots()).map(|index| span.first_slot().wrapping_add(index * SIZE));
-        assert!(taken.filter(|slot| span.is_allocated(slot.addr())).eq(used));
-        assert_eq!(it.heap.account.used_objects(), 5);
-        assert_eq!((it.heap.account.total_objects(), it.heap.account.freed_objects()), (7, 2));
-        assert!(span.place() == Place::Central && it.run().span.is_null());
-        // What comes first is free now is found first.
-        assert_eq!(it.take_many(), [slots[2], slots[5].wrapping_add(SIZE)]);
+        assert!(!it.has_bought(third));
     }
 
     /// However short the runs of a span are, the figures that threads share change when a span comes and when the cache is flushed.
     #[test]
     fn short_runs_are_told_of_together() {
         let mut it = Fixture::new();
-        let (first, _) = it.take();
+        let first = it.take();
         let span = it.span();
         it.flush(false);
         let place = |index: usize| index * SIZE..(index + 1) * SIZE;
@@ -499,12 +545,12 @@ mod tests {
         let mut it = Fixture::new();
         assert!(matches!(it.refill(true), Refill::Ready(_)));
         let slots: [_; 3] = it.take_many();
-        it.recycle(slots[0]);
+        it.vacate(slots[0]);
         let span = it.span();
-        assert!(it.run().free().all(|range| range.step_by(SIZE).all(|slot| span.is_marked(slot))));
+        assert!(it.run().free().step_by(SIZE).all(|slot| span.is_marked(slot)));
         it.flush(true);
         let marked =
             (0..span.slots()).map(|index| span.first_slot().addr() + index * SIZE).filter(|it| span.is_marked(*it));
-        assert!(marked.eq([slots[1].addr(), slots[2].addr()]));
+        assert!(marked.eq(slots.map(<*mut u8>::addr)), "what is vacant at the end of a marking goes with the next");
     }
 }

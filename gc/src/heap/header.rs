@@ -28,7 +28,8 @@
 //! which is black. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
 //! store and take the entry back (`mutator::newborn`).
 //!
-//! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more.
+//! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more. And a slot that a newborn has left has the word [`VACANT`]
+//! until something is born in it or it is swept (`heap::cache`): there is no object.
 
 use crate::sync::{AtomicU32, Mutation, Ordering, unless, weakened};
 use std::ptr::NonNull;
@@ -47,6 +48,8 @@ const ZERO: u32 = NO_ENTRY - LIMIT as u32 * ONE;
 const NEWBORN: u32 = (ZERO + ONE) | UNSHARED;
 /// Words whose count is that far out of bounds are had by nobody.
 const AWAITS_DROP: u32 = NO_ENTRY | 1 << 28;
+/// The word of a slot that a newborn has left: there is no object. The entry of its birth is there for the next one, or will be dropped.
+const VACANT: u32 = AWAITS_DROP + ONE;
 
 /// The smallest slot: a header and nothing else.
 pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
@@ -198,6 +201,19 @@ impl RootWord {
         self.0.store(ZERO | NO_ENTRY, Ordering::Release);
     }
 
+    /// The same, and the entry of its birth, which is still in the caller's buffer, is for the next object in this slot.
+    #[inline]
+    pub(crate) fn vacate(&self) {
+        debug_assert!(self.is_newborn());
+        self.0.store(VACANT, Ordering::Relaxed);
+    }
+
+    /// Whether this is a slot that a newborn has left.
+    #[inline]
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == VACANT
+    }
+
     /// [`up`](Self::up); the count before.
     #[cfg(graphgc_loom)]
     pub(crate) fn up_from(&self) -> i32 {
@@ -218,7 +234,7 @@ impl RootWord {
     /// Whether the count is one that no number of handles can have brought about, when no thread has noted any.
     pub(crate) fn is_absurd(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        !(0..LIMIT).contains(&count_in(seen)) && seen != AWAITS_DROP
+        !(0..LIMIT).contains(&count_in(seen)) && seen != AWAITS_DROP && seen != VACANT
     }
 
     #[inline]
@@ -238,7 +254,7 @@ impl RootWord {
                 return true;
             }
             if seen & (IN_LOG | NO_ENTRY) != 0 {
-                if count_in(seen) >= LIMIT && seen != AWAITS_DROP {
+                if count_in(seen) >= LIMIT && seen != AWAITS_DROP && seen != VACANT {
                     // The sign says that, not what the flag does.
                     too_many_handles();
                 }
@@ -435,6 +451,9 @@ mod tests {
             word.await_drop();
             assert!(word.awaits_drop() && !word.is_absurd());
         }
+        let word = RootWord::newborn();
+        word.vacate();
+        assert!(word.is_vacant() && !word.is_absurd() && !word.filter() && word.is_vacant());
     }
 
     #[test]
@@ -449,7 +468,7 @@ mod tests {
         }
         let almost = RootWord(AtomicU32::new(ZERO + (LIMIT as u32 - 2) * ONE));
         assert!(almost.up_by_clone() && !almost.up_by_clone(), "the sum has run over into the sign");
-        assert!(!(0..LIMIT).contains(&count_in(AWAITS_DROP)));
+        assert!([AWAITS_DROP, VACANT].into_iter().all(|word| !(0..LIMIT).contains(&count_in(word))));
     }
 
     #[test]

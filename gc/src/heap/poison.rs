@@ -6,6 +6,7 @@
 //! - the pages of free runs, from when they are given back until they are taken again;
 //! - all slots of a span that is set up for objects, until a slot is taken for one: neither those that a thread has bought in advance
 //!   nor those between two objects may be touched;
+//! - vacant slots, but for their headers;
 //! - the slots that a sweep or the dropper has found or made free. Dead values that need no dropping are never touched, so that a slot is poisoned when
 //!   its span is swept, not when its object dies: a stray access between S2 and the sweep goes unseen.
 //!

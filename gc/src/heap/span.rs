@@ -16,7 +16,7 @@
 //! in-between value owns the span while sweeping it.
 
 use super::{arena::Arena, header::Object, kind::Kind};
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Mutation, Ordering, weakened};
 
 /// What a record describes. Page-heap lock, except that the owner of a span in use may read it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +66,10 @@ pub(crate) struct Span {
     swept: AtomicU32,
     /// Offset from the first slot, in bytes, where the search for the next free run begins: all before it is taken. Owner.
     cursor: AtomicU32,
+    /// Where the run that was bought last begins, how many bytes it has, and the round in which it was bought (`heap::cache`). Owner.
+    bought: AtomicUsize,
+    bought_bytes: AtomicU32,
+    bought_in: AtomicU64,
     /// Dead objects that wait for the dropper. Drop lock.
     awaiting_drop: AtomicU32,
     /// Guards `awaiting_drop` and the allocation bits of a span whose dead wait for the dropper.
@@ -197,6 +201,22 @@ impl Span {
 
     pub(crate) fn set_cursor(&self, bytes: usize) {
         self.cursor.store(bytes as u32, Ordering::Relaxed);
+    }
+
+    /// Says which run is bought in a round.
+    pub(crate) fn set_bought(&self, round: u64, start: *const u8, bytes: usize) {
+        self.bought.store(start.addr(), Ordering::Relaxed);
+        self.bought_bytes.store(bytes as u32, Ordering::Relaxed);
+        self.bought_in.store(round, Ordering::Relaxed);
+    }
+
+    /// Whether the slot at `address` is of the run that was bought last, and that was in `round`. Says so for a round of the calling thread's, which goes on, only
+    /// if it is so: no other thread writes that round here.
+    #[inline]
+    pub(crate) fn was_bought_in(&self, round: u64, address: usize) -> bool {
+        (self.bought_in.load(Ordering::Relaxed) == round || weakened(Mutation::BoughtInAnyRound))
+            && address.wrapping_sub(self.bought.load(Ordering::Relaxed))
+                < self.bought_bytes.load(Ordering::Relaxed) as usize
     }
 
     pub(crate) fn next(&self) -> *mut Span {

@@ -82,13 +82,12 @@ fn a_span_goes_from_cache_to_cache() {
     });
 }
 
-/// A slot that is used again beside S1 and S2, with the others waiting behind it: every object has a slot of its own and keeps it, and what was not
-/// used is free.
+/// A slot that a newborn leaves beside S1 and S2, and the next may get: every object has a slot of its own and keeps it.
 ///
-/// Breaks if the slots that wait are not returned when the cache is flushed: slots without an object live.
+/// Breaks if a slot is vacant still after a flush: what is born in it has no entry, since that has been handed over.
 #[test]
-fn slots_wait_beside_a_cycle() {
-    verify(2, &[Mutation::WaitingSlotsAreKept], || {
+fn vacant_beside_a_cycle() {
+    verify(2, &[Mutation::VacantAfterTheRound], || {
         let user = mutator(|| {
             let first = Gc::<Plain>::new([1; 12]);
             let second = Gc::<Plain>::new([2; 12]);
@@ -98,7 +97,7 @@ fn slots_wait_beside_a_cycle() {
         });
         cycle();
         let (dropped, second, third) = user.join().unwrap();
-        // The slot may be the third's now, or free; or the object waits for the next cycle.
+        // The slot may be the third's now, or free; or it waits for the next cycle.
         let waits = dropped != third.as_counted() && is_allocated(dropped);
         assert_eq!(HEAP.account.used_objects(), 2 + usize::from(waits), "a slot without an object");
         cycle();

@@ -4,7 +4,13 @@ use super::{
     tiny_heap::{address, cycle, ending_here, is_allocated, mutator, object},
     verify, verify_all_orders,
 };
-use crate::{Gc, GcCell, Local, handle::pin, heap::header::RootWord, mutator::root_lists::ROOTS, sync::Mutation};
+use crate::{
+    Gc, GcCell, Local,
+    handle::pin,
+    heap::header::RootWord,
+    mutator::{candidates::NEWBORNS, root_lists::ROOTS},
+    sync::Mutation,
+};
 use loom::{
     cell::UnsafeCell,
     sync::{Arc, mpsc::channel},
@@ -21,17 +27,38 @@ fn entries_own_their_bits() -> bool {
 
 /// A handle that is dropped beside a cycle leaves no entry in the root log whose bit is not set.
 ///
-/// Breaks if the thread does not look for the entry in its own buffer: it reads that the object is a newborn; the scan, which has the entry since
-/// S1, sets `in_log` and logs it; the thread's store loses the bit.
+/// Breaks if the thread does not ask whether the entry is in its own buffer, or believes that it is because the slot was bought in a round that S1 has ended: it reads that
+/// the object is a newborn; the scan, which has the entry since S1, sets `in_log` and logs it; the thread's store loses the bit.
 #[test]
 fn dropped_beside_a_cycle() {
-    verify(3, &[Mutation::EndedWithoutEntry], || {
+    verify(3, &[Mutation::EndedWithoutEntry, Mutation::RoundGoesOn], || {
         let handle = Gc::new(1u8);
         let collector = thread::spawn(cycle);
         drop(handle);
         collector.join().unwrap();
         assert!(entries_own_their_bits());
         ending_here(|| ());
+    });
+}
+
+/// The same for a handle that another thread has made.
+///
+/// Breaks if a thread takes what another has bought for its own.
+#[test]
+fn dropped_by_another_thread_beside_a_cycle() {
+    verify(2, &[Mutation::BoughtInAnyRound], || {
+        let (handle, own) = ending_here(|| (Gc::new(1u8), Gc::new([1u64; 12])));
+        let user = mutator(move || {
+            // Has a round of its own.
+            let second = Gc::new([2u64; 12]);
+            drop(handle);
+            (own, second)
+        });
+        cycle();
+        let kept = user.join().unwrap();
+        assert!(entries_own_their_bits());
+        cycle();
+        assert!(is_allocated(object(&kept.0)) && is_allocated(object(&kept.1)));
     });
 }
 
@@ -51,6 +78,24 @@ fn claimed_beside_a_cycle() {
         cycle();
         assert!(entries_own_their_bits());
         assert!(is_allocated(object(&owner.0)) && is_allocated(object(&owner.1)));
+    });
+}
+
+/// What is born when there have been so many newborns that all entries were filtered is a root, wherever it lies.
+///
+/// Breaks if a slot is vacant still though its entry has gone: what is born in it has none.
+#[test]
+fn born_after_too_many() {
+    verify(1, &[Mutation::VacantWithoutEntry], || {
+        let mut held: Vec<_> = (0..NEWBORNS as u8 - 1).map(Gc::new).collect();
+        drop(held.swap_remove(0));
+        // In slots of another size.
+        let others = [1u64, 2].map(|n| Gc::new([n; 12]));
+        let born = Gc::new(0u8);
+        cycle();
+        assert!(held.iter().chain([&born]).all(|it| is_allocated(object(it))));
+        assert!(others.iter().all(|it| is_allocated(object(it))));
+        ending_here(|| drop((held, others, born)));
     });
 }
 

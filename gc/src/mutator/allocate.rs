@@ -73,6 +73,12 @@ pub(crate) fn allocate<T: Trace, R>(
         && let Some(code) = encode_distance(Describe::<T>::INFO)
         && let Some(mut operation) = Operation::enter_at_once()
     {
+        // What holds handles is part of something that stays more often than what does not: then there are few vacant slots.
+        let vacant_last = const { facts::<T>().scan };
+        if !vacant_last && let Some(slot) = vacant_slot::<T>(&mut operation) {
+            // SAFETY: the slot is vacant.
+            return born(unsafe { fill_vacant(slot, code, value, birth, operation) });
+        }
         let local = operation.local_mut();
         if (birth == Birth::Pinned || local.candidates.has_room())
             && let Some(slot) = local.cache.allocate(Describe::<T>::SPAN_CLASS, Describe::<T>::SLOT_BYTES as usize)
@@ -88,9 +94,40 @@ pub(crate) fn allocate<T: Trace, R>(
             operation.end_at_once();
             return born(object);
         }
+        if vacant_last && let Some(slot) = vacant_slot::<T>(&mut operation) {
+            // SAFETY: the slot is vacant.
+            return born(unsafe { fill_vacant(slot, code, value, birth, operation) });
+        }
         entered = Some(operation);
     }
     slowly(entered, &mut Some(ManuallyDrop::into_inner(value)))
+}
+
+/// The vacant slot for a `T` that is the next to be taken.
+#[inline(always)]
+fn vacant_slot<T: Trace>(operation: &mut Operation) -> Option<NonNull<u8>> {
+    if const { !Describe::<T>::REUSE.can_be_vacant() } {
+        return None;
+    }
+    operation.local_mut().cache.occupy(Describe::<T>::SPAN_CLASS, Describe::<T>::SLOT_BYTES as usize)
+}
+
+/// Makes `value`, whose type has no owner, an object in `slot`, which has its entry already, and ends the operation.
+///
+/// # Safety
+/// The slot is [`vacant_slot`]'s for a `T`, in this operation.
+#[inline(always)]
+unsafe fn fill_vacant<T: Trace>(
+    slot: NonNull<u8>,
+    code: u32,
+    value: ManuallyDrop<T>,
+    birth: Birth,
+    operation: Operation,
+) -> Object {
+    // SAFETY: by contract.
+    let object = unsafe { fill_with(slot, code, ManuallyDrop::into_inner(value), birth, None, &operation) };
+    operation.end_at_once();
+    object
 }
 
 /// Allocates the value, in a slice of the operation `entered` or others; gives it back if the OS refuses memory.
@@ -129,14 +166,14 @@ fn has_few_handles<T: Trace>(value: &T) -> bool {
 
 fn allocate_at_once<T: Trace>(entered: Option<Operation>, value: T, birth: Birth) -> Result<Object, T> {
     let (code, owner) = (encode(Describe::<T>::INFO), owner::<T>());
-    let Ok(Slot { operation, address, owed }) =
+    let Ok(Slot { operation, address, has_entry, owed }) =
         find_slot(entered, Describe::<T>::SPAN_CLASS, Describe::<T>::CLASS, Describe::<T>::KIND)
     else {
         return Err(value);
     };
     // SAFETY: the slot is free, ours, and of the class for this layout.
     let object = unsafe { fill_with(address, code, value, birth, owner, &operation) };
-    if birth == Birth::Counted {
+    if birth == Birth::Counted && !has_entry {
         operation.born(object);
     }
     drop(operation);
@@ -215,6 +252,8 @@ unsafe fn write_owner<T: Trace>(payload: NonNull<T>, owner: Option<u64>) {
 struct Slot {
     operation: Operation,
     address: NonNull<u8>,
+    /// Whether it was vacant: there is an entry for the object that is born in it.
+    has_entry: bool,
     /// Bytes that the cache told of, if it did: what is to be paid for.
     owed: usize,
 }
@@ -222,8 +261,12 @@ struct Slot {
 /// Finds a slot of the span class, which is that of size class `class` and `kind`.
 fn find_slot(entered: Option<Operation>, span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
     let mut operation = entered.map_or_else(Operation::try_enter, Ok)?;
-    match operation.local_mut().cache.allocate(span_class, size_class::SIZES[class] as usize) {
-        Some(address) => Ok(Slot { operation, address, owed: 0 }),
+    let (cache, size) = (&mut operation.local_mut().cache, size_class::SIZES[class] as usize);
+    if let Some(address) = cache.occupy(span_class, size) {
+        return Ok(Slot { operation, address, has_entry: true, owed: 0 });
+    }
+    match cache.allocate(span_class, size) {
+        Some(address) => Ok(Slot { operation, address, has_entry: false, owed: 0 }),
         None => refill(operation, span_class, class, kind),
     }
 }
@@ -309,8 +352,8 @@ unsafe fn fill(slot: NonNull<u8>, roots: RootWord, code: u32) -> Object {
 fn refill(mut operation: Operation, span_class: usize, class: usize, kind: Kind) -> Result<Slot, OutOfMemory> {
     loop {
         let black = operation.phase.is_marking();
-        let Local { cache, untold, .. } = operation.local_mut();
-        match cache.refill(untold, &HEAP, class, kind, black) {
+        let Local { cache, untold, round, .. } = operation.local_mut();
+        match cache.refill(untold, round, &HEAP, class, kind, black) {
             Refill::Ready(owed) => {
                 if HEAP.pages.is_untouched() {
                     // Nobody is to wait for that.
@@ -320,7 +363,7 @@ fn refill(mut operation: Operation, span_class: usize, class: usize, kind: Kind)
                 }
                 let slot = operation.local_mut().cache.allocate(span_class, size_class::SIZES[class] as usize);
                 if let Some(address) = slot {
-                    return Ok(Slot { operation, address, owed });
+                    return Ok(Slot { operation, address, has_entry: false, owed });
                 }
                 // The phase has changed meanwhile, and the run is given back.
             }

@@ -4,6 +4,9 @@
 //! when the buffer is full. Filtering drops those where they lie, still hot in the cache, and mostly without an atomic write. The few that are
 //! roots move on to the root log, which all threads share.
 //!
+//! A newborn's entry stays when the buffer is full for the first time: as long as it is there the handle ends cheaply, and the next object in the slot needs none
+//! (`mutator::newborn`); and that of a vacant slot always does. Only when half of the buffer is of these kinds everything is filtered.
+//!
 //! Both keep to R1 and R2 of the design: a root has an entry somewhere; an entry whose count is 0 or less may go, in the step that finds it so and has the
 //! header say that there is none (`heap::header`), or later; and every entry from before S1 is handed over when the record is brought up to date.
 //!
@@ -13,29 +16,50 @@
 use super::root_lists::ROOTS;
 use crate::heap::{
     HEAP,
-    blocks::{Block, CAPACITY},
-    header::Object,
+    blocks::{Block, BlockList, CAPACITY},
+    header::{Object, RootWord},
 };
 use std::ptr::{NonNull, null_mut};
 
 /// How many of the last entries `take_back` looks at.
 pub(crate) const RECENT: usize = 4;
 
+/// As many full blocks are kept for the entries of newborns.
+const OLDER: usize = 7;
+/// So many entries fill all blocks.
+#[cfg(graphgc_loom)]
+pub(crate) const NEWBORNS: usize = (OLDER + 1) * CAPACITY;
+
 /// One thread's candidates, and its survivors on their way to the root log.
 ///
 /// Without a block all three pointers are null. With one, `first` is where its entries begin, `end` where they end, and those from
-/// `first` to `next` are initialised.
+/// `first` to `next` are initialised. The first `stayed` have been in a full block before, as long as there are so many.
+#[repr(C)]
 pub(crate) struct Candidates {
     next: *mut Object,
     end: *mut Object,
     first: *mut Object,
     block: Option<NonNull<Block>>,
+    stayed: usize,
+    /// Whether nothing stays when the block is full.
+    strict: bool,
+    /// Full blocks of entries of newborns and vacant slots.
+    older: BlockList,
     survivors: Option<NonNull<Block>>,
 }
 
 impl Candidates {
     pub(crate) const fn new() -> Self {
-        Candidates { next: null_mut(), end: null_mut(), first: null_mut(), block: None, survivors: None }
+        Candidates {
+            next: null_mut(),
+            end: null_mut(),
+            first: null_mut(),
+            block: None,
+            stayed: 0,
+            strict: false,
+            older: BlockList::new(),
+            survivors: None,
+        }
     }
 
     /// Whether a push has nothing to do but to write.
@@ -44,11 +68,11 @@ impl Candidates {
         self.next != self.end
     }
 
-    /// Adds the entry of an object that has none.
+    /// Adds the entry of an object that has none. Not for a buffer with entries of vacant slots.
     #[inline]
     pub(crate) fn push(&mut self, object: Object) {
-        if !self.has_room() {
-            self.make_room();
+        if !self.has_room() && !self.make_room() {
+            self.filter();
         }
         // SAFETY: there is room.
         unsafe { self.push_into_room(object) };
@@ -132,42 +156,107 @@ impl Candidates {
         false
     }
 
-    /// The candidates.
-    fn entries(&self) -> &[Object] {
-        let Some(block) = self.block else { return &[] };
-        let len = (self.next.addr() - self.first.addr()) / size_of::<Object>();
-        // SAFETY: the block is ours until flushed, and these entries are initialised.
-        unsafe { std::slice::from_raw_parts(Block::entries(block).as_ptr(), len) }
+    /// Whether that of the object is among the last [`RECENT`].
+    #[inline]
+    pub(crate) fn has_recent(&self, object: Object) -> bool {
+        let entries = self.entries();
+        entries[entries.len().saturating_sub(RECENT)..].contains(&object)
     }
 
-    /// Gets the first block, or empties a full one.
+    /// The number of entries in our block.
+    fn len(&self) -> usize {
+        (self.next.addr() - self.first.addr()) / size_of::<Object>()
+    }
+
+    /// The entries in our block.
+    fn entries(&self) -> &[Object] {
+        let Some(block) = self.block else { return &[] };
+        // SAFETY: the block is ours until flushed, and these entries are initialised.
+        unsafe { std::slice::from_raw_parts(Block::entries(block).as_ptr(), self.len()) }
+    }
+
+    /// Gets a block, or sees to the full one. False if that takes [filtering](Self::filter) all entries, those of vacant slots, too.
     #[cold]
     #[inline(never)]
-    fn make_room(&mut self) {
-        if self.block.is_some() {
-            self.filter();
-            return;
+    pub(crate) fn make_room(&mut self) -> bool {
+        let Some(block) = self.block else {
+            self.begin_block();
+            return true;
+        };
+        if self.strict {
+            return false;
         }
+        let stayed = self.stayed;
+        self.filter_unless(|index, roots| roots.is_vacant() || index >= stayed && roots.is_newborn());
+        self.stayed = self.len();
+        if self.stayed <= CAPACITY / 2 {
+            return true;
+        }
+        // A block that the pool cannot make good may be needed for roots.
+        if self.older.len() == OLDER || !HEAP.blocks.replenish() {
+            return false;
+        }
+        self.set_aside(block);
+        self.begin_block();
+        true
+    }
+
+    fn begin_block(&mut self) {
         let block = HEAP.take_block();
         self.block = Some(block);
         self.first = Block::entries(block).as_ptr();
         self.next = self.first;
         self.end = self.first.wrapping_add(CAPACITY);
+        self.stayed = 0;
     }
 
-    /// Empties a full buffer.
-    fn filter(&mut self) {
-        let mut at = self.first;
-        while at != self.next {
-            // SAFETY: entries up to `next` are initialised.
-            let object = unsafe { *at };
+    /// Adds our block to the older ones.
+    fn set_aside(&mut self, mut block: NonNull<Block>) {
+        // SAFETY: the block is ours, and so many entries are initialised.
+        unsafe { block.as_mut().set_len(self.len()) };
+        self.older.push_front(block);
+        self.block = None;
+    }
+
+    /// Empties the buffer. No vacant slot is used again. If the newborns have been so many that it did not pay to have their entries stay, it is not tried again until they are fewer.
+    pub(crate) fn filter(&mut self) {
+        let (mut count, mut roots) = (self.len(), self.filter_unless(|_, _| false));
+        while let Some(block) = self.older.pop_front() {
+            // SAFETY: the block is ours.
+            let entries = unsafe { block.as_ref() }.as_slice();
+            count += entries.len();
+            for object in entries {
+                // SAFETY: an entry's object is not freed before the entry is handed over (R2).
+                if unsafe { object.roots() }.filter() {
+                    roots += 1;
+                    self.survive(*object);
+                }
+            }
+            // SAFETY: as above; nobody refers to it any more.
+            unsafe { HEAP.blocks.give(block) };
+        }
+        self.stayed = 0;
+        self.strict = roots > count / 2;
+    }
+
+    /// Filters the entries of our block but for those that `stays` says so of. Returns how many are roots.
+    fn filter_unless(&mut self, stays: impl Fn(usize, &RootWord) -> bool) -> usize {
+        let (len, mut survivors) = (self.len(), 0);
+        self.next = self.first;
+        for index in 0..len {
+            // SAFETY: so many entries are initialised, and those that stay have taken no more places than have been looked at.
+            let object = unsafe { *self.first.add(index) };
             // SAFETY: an entry's object is not freed before the entry is handed over (R2).
-            if unsafe { object.roots() }.filter() {
+            let roots = unsafe { object.roots() };
+            if stays(index, roots) {
+                // SAFETY: there is room: no more have stayed than have been looked at.
+                unsafe { self.push_into_room(object) };
+            } else if roots.filter() {
+                survivors += 1;
                 self.survive(object);
             }
-            at = at.wrapping_add(1);
         }
-        self.next = self.first;
+        survivors
     }
 
     fn survive(&mut self, object: Object) {
@@ -182,6 +271,7 @@ impl Candidates {
     /// Calls `f` with every entry, and whether it is one of the root log's.
     pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
         self.entries().iter().for_each(|object| f(*object, false));
+        self.older.for_each(|object| f(object, false));
         // SAFETY: the block is ours until it is handed over.
         let survivors = self.survivors.map_or(&[][..], |block| unsafe { block.as_ref() }.as_slice());
         survivors.iter().for_each(|object| f(*object, true));
@@ -189,13 +279,13 @@ impl Candidates {
 
     /// Hands everything over.
     pub(crate) fn flush(&mut self) {
-        let len = self.entries().len();
-        if let Some(mut block) = self.block.take() {
-            // SAFETY: the block is ours, and so many entries are initialised.
-            unsafe { block.as_mut().set_len(len) };
+        if let Some(block) = self.block {
+            self.set_aside(block);
+        }
+        while let Some(block) = self.older.pop_front() {
             ROOTS.candidate_block(block);
         }
-        (self.next, self.end, self.first) = (null_mut(), null_mut(), null_mut());
+        (self.next, self.end, self.first, self.strict) = (null_mut(), null_mut(), null_mut(), false);
         if let Some(block) = self.survivors.take() {
             ROOTS.log_block(block);
         }
@@ -205,9 +295,68 @@ impl Candidates {
 #[cfg(all(test, not(graphgc_loom)))]
 mod tests {
     use super::*;
+    use crate::heap::header::Header;
 
     fn object(n: usize) -> Object {
         Object::new(NonNull::new(std::ptr::without_provenance_mut((n + 1) * 8)).unwrap())
+    }
+
+    /// As many made-up objects as fill a block, with headers.
+    fn objects(word: impl Fn(usize) -> RootWord) -> Vec<Object> {
+        let headers = (0..CAPACITY).map(|n| Header { roots: word(n), code: 0 }).collect::<Vec<_>>().leak();
+        headers.iter_mut().map(|header| Object::new(NonNull::from(header))).collect()
+    }
+
+    fn vacant(_: usize) -> RootWord {
+        let word = RootWord::newborn();
+        word.vacate();
+        word
+    }
+
+    fn all(candidates: &Candidates) -> usize {
+        let mut count = 0;
+        candidates.for_each(|_, _| count += 1);
+        count
+    }
+
+    #[test]
+    fn entries_of_newborns_stay_once_and_of_vacant_slots_always() {
+        let mut candidates = Candidates::new();
+        // Three of each kind.
+        let kinds = [RootWord::newborn, || vacant(0), RootWord::new];
+        let first = objects(|n| if n < 9 { kinds[n % 3]() } else { RootWord::new() });
+        assert!(candidates.make_room());
+        first.iter().for_each(|object| candidates.push(*object));
+        assert!(candidates.make_room());
+        let stay = [0, 1, 3, 4, 6, 7].map(|n| first[n]);
+        assert_eq!(candidates.entries(), stay);
+        // The newborns end, so that no made-up object is logged when they are filtered.
+        // SAFETY: the headers are leaked.
+        [0, 3, 6].iter().for_each(|n| unsafe { first[*n].roots() }.end_newborn());
+        let second = objects(|_| RootWord::newborn());
+        second.iter().take(CAPACITY - stay.len()).for_each(|object| candidates.push(*object));
+        // More than half of the block: it is put aside.
+        assert!(candidates.make_room());
+        assert_eq!((candidates.len(), all(&candidates)), (0, CAPACITY - stay.len() + 3));
+        // SAFETY: as above.
+        second.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
+        candidates.filter();
+        assert!(all(&candidates) == 0 && !candidates.strict);
+        forget(candidates);
+    }
+
+    #[test]
+    fn so_many_blocks_are_put_aside() {
+        let mut candidates = Candidates::new();
+        assert!(candidates.make_room());
+        for block in 0..=OLDER {
+            objects(vacant).into_iter().for_each(|object| candidates.push(object));
+            assert_eq!(candidates.make_room(), block < OLDER);
+        }
+        assert_eq!(all(&candidates), (OLDER + 1) * CAPACITY);
+        candidates.filter();
+        assert!(all(&candidates) == 0 && candidates.has_room());
+        forget(candidates);
     }
 
     /// Gives the block back without showing anybody its made-up entries.

@@ -181,7 +181,7 @@ impl Operation {
     /// The object has been counted and had no entry: adds it, and while marking shades the object.
     #[cold]
     fn add_entry(&self, object: Object) {
-        self.local().candidates.push(object);
+        self.local().add_candidate(object);
         if !weakened(Mutation::RootWithoutShade) {
             self.shade(object);
         }
@@ -190,7 +190,7 @@ impl Operation {
     /// Makes the entry of an object that has been born with count 1. It is black already if this is marking.
     #[inline]
     pub(crate) fn born(&self, object: Object) {
-        self.local().candidates.push(object);
+        self.local().add_candidate(object);
     }
 
     /// A counted handle becomes claimed.
@@ -212,7 +212,7 @@ impl Operation {
     #[inline]
     pub(crate) fn claim_for_newborn(&self, object: Object) {
         // A newborn is black while marking: there is nothing to shade.
-        if !newborn::end(&mut self.local().candidates, object) {
+        if !newborn::end(self.local(), object) {
             self.claim(object);
         }
     }

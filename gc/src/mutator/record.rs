@@ -15,7 +15,8 @@ use crate::{
     heap::{
         HEAP,
         arena::PAGE_SIZE,
-        cache::{Cache, Untold},
+        cache::{Cache, Round, Untold},
+        header::Object,
         os,
     },
     sync::{AtomicBool, AtomicPtr, Mutation, Mutex, Ordering, global, lock, weakened, yield_now},
@@ -97,12 +98,15 @@ fn start(memory: usize, read: [usize; 2]) -> usize {
     (0..STARTS).find(|&start| !is_written(start)).unwrap_or(0)
 }
 
-/// The part of a record that its thread uses without synchronisation.
+/// The part of a record that its thread uses without synchronisation. In this order, so that what births and ends write of the candidates is on one line of the processor's cache.
+#[repr(C)]
 pub(crate) struct Local {
     pub(crate) cache: Cache,
+    pub(crate) candidates: Candidates,
+    /// The cache's round.
+    pub(crate) round: Round,
     /// What the cache has bought and not told of.
     pub(crate) untold: Untold,
-    pub(crate) candidates: Candidates,
     pub(crate) grey: GreyBuffer,
 }
 
@@ -262,6 +266,7 @@ impl Local {
     unsafe fn init(at: *mut Local) {
         // SAFETY: by contract; zeroed memory is an empty cache.
         unsafe {
+            (&raw mut (*at).round).write(Round::new());
             (&raw mut (*at).candidates).write(Candidates::new());
             (&raw mut (*at).grey).write(GreyBuffer::new());
         }
@@ -277,7 +282,7 @@ impl Local {
                 // SAFETY: the object of a note is allocated (`mutator::deferred`).
                 let owes = unsafe { object.roots() }.up();
                 if owes && !weakened(Mutation::NoteCountedWithoutEntry) {
-                    self.candidates.push(object);
+                    self.add_candidate(object);
                 }
             }
             // SAFETY: so is that of which a count is owed.
@@ -285,10 +290,34 @@ impl Local {
         }
     }
 
+    /// Adds the entry of an object that has none, or is a newborn.
+    #[inline]
+    pub(crate) fn add_candidate(&mut self, object: Object) {
+        if !self.candidates.has_room() {
+            self.make_room();
+        }
+        // SAFETY: there is room.
+        unsafe { self.candidates.push_into_room(object) };
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) {
+        if !self.candidates.make_room() {
+            if !weakened(Mutation::VacantWithoutEntry) {
+                self.cache.forget_vacant();
+            }
+            self.candidates.filter();
+        }
+    }
+
     /// Hands over everything: spans to the central lists, candidates and grey objects to the collector.
     fn flush(&mut self, marking: bool) {
         self.untold.tell(&HEAP, marking);
         self.cache.flush(&HEAP, marking);
+        if !weakened(Mutation::RoundGoesOn) {
+            self.round = Round::new();
+        }
         self.candidates.flush();
         self.grey.flush();
     }

@@ -192,8 +192,14 @@ mutations! {
     UpdateKeepsCache,
     /// The unused tail of a run stays marked.
     TailStaysMarked,
-    /// The slots that wait behind one that was given back are not returned.
-    WaitingSlotsAreKept,
+    /// What is vacant when the cache is flushed stays so.
+    VacantAfterTheRound,
+    /// Slots stay vacant when their entries are filtered.
+    VacantWithoutEntry,
+    /// A record keeps the number of its round when it hands everything over.
+    RoundGoesOn,
+    /// A thread takes a slot that anybody has bought for one of its own.
+    BoughtInAnyRound,
     /// A cache gives its span back before it has returned the unused tail of its run.
     GiveBeforeTail,
     /// A span that waits for its sweep is taken for a swept one.

@@ -9,7 +9,7 @@
 use super::{Facts, Info, Trace, Tracer, finalize::Finalizer, tracer::Pass};
 use crate::collector::mark::Marker;
 use crate::heap::{
-    cache::NO_SPAN_CLASS,
+    cache::SMALLEST_VACANT,
     central::span_class,
     header::{Object, payload_offset},
     kind::{DropKind, Kind},
@@ -50,18 +50,38 @@ pub(crate) enum SlotShape {
     BySpan,
 }
 
-/// Where the slot of an object goes when nothing leads to the object any more and its value needs no dropping: all that is looked at then.
+/// The slot of an object as its type knows it: all that is looked at when the object ends as a newborn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SlotToReuse {
-    /// `NO_SPAN_CLASS` if the value needs dropping.
-    span_class: u32,
-    /// 0 if that takes a closer look.
-    bytes: u32,
+    pub(crate) span_class: u32,
+    /// 0 if the slot can never be vacant, 1 if that takes a closer look.
+    pub(crate) bytes: u32,
 }
 
 impl SlotToReuse {
-    pub(super) const UNKNOWN: SlotToReuse = SlotToReuse { span_class: 0, bytes: 0 };
-    const NEVER: SlotToReuse = SlotToReuse { span_class: NO_SPAN_CLASS as u32, bytes: 1 };
+    pub(super) const UNKNOWN: SlotToReuse = SlotToReuse { span_class: 0, bytes: 1 };
+    const NEVER: SlotToReuse = SlotToReuse { span_class: 0, bytes: 0 };
+
+    /// That of slots of the size class and kind. A value that needs dropping keeps its slot until then, as does one in a slot too small for the link to the next, or in
+    /// a span of its own.
+    const fn of(class: usize, kind: Kind, bytes: usize) -> SlotToReuse {
+        if class == 0 || bytes < SMALLEST_VACANT || !matches!(kind.drop, DropKind::None) {
+            return SlotToReuse::NEVER;
+        }
+        SlotToReuse { span_class: span_class(class, kind) as u32, bytes: bytes as u32 }
+    }
+
+    /// Whether the slot can be vacant.
+    #[inline]
+    pub(crate) const fn can_be_vacant(self) -> bool {
+        self.bytes >= SMALLEST_VACANT as u32
+    }
+
+    /// Whether that takes a closer look.
+    #[inline]
+    pub(crate) const fn is_unknown(self) -> bool {
+        self.bytes == 1
+    }
 }
 
 /// Bytes of header and payload together.
@@ -164,6 +184,7 @@ impl<T: Trace> Describe<T> {
     pub(crate) const CLASS: usize = class_for(Self::LAYOUT);
     pub(crate) const SPAN_CLASS: usize = span_class(Self::CLASS, Self::KIND);
     pub(crate) const SLOT_BYTES: u32 = slot_bytes(Self::LAYOUT);
+    pub(crate) const REUSE: SlotToReuse = SlotToReuse::of(Self::CLASS, Self::KIND, Self::SLOT_BYTES as usize);
     pub(crate) const INFO: &'static TypeInfo = match Self::FINALIZER {
         Finalizer::None => Self::DONE,
         Finalizer::Thread | Finalizer::Owner => &TypeInfo { due: Some(Self::DONE), ..Self::describe() },
@@ -178,10 +199,7 @@ impl<T: Trace> Describe<T> {
             drop_swept: drop_erased::<T>,
             finalize: finalize_erased::<T>,
             slot: SlotShape::Constant { class: Self::CLASS, bytes: Self::SLOT_BYTES },
-            reuse: match Self::KIND.drop {
-                DropKind::None => SlotToReuse { span_class: Self::SPAN_CLASS as u32, bytes: Self::SLOT_BYTES },
-                DropKind::Frees | DropKind::User => SlotToReuse::NEVER,
-            },
+            reuse: Self::REUSE,
             align: align_of::<T>(),
             kind: Self::KIND,
             owner: match Self::OWNER {
@@ -260,33 +278,25 @@ impl TypeInfo {
         unsafe { (object.code() != 0).then(|| TypeInfo::of(object)) }
     }
 
-    /// The span class and the size of the object's slot, if that can be used again without the value being dropped. The span class is `NO_SPAN_CLASS` if
-    /// it cannot; `None` if that takes a closer look.
+    /// The object's slot, as far as its header leads to the answer at once.
     ///
     /// # Safety
     /// As for `of`.
     #[inline(always)]
-    pub(crate) unsafe fn known_slot_to_reuse(object: Object) -> Option<(usize, usize)> {
+    pub(crate) unsafe fn known_slot_to_reuse(object: Object) -> SlotToReuse {
         // SAFETY: by contract.
         let code = unsafe { object.code() };
-        if code & IN_TABLE != 0 {
-            return None;
-        }
-        let SlotToReuse { span_class, bytes } = decode_distance(code).reuse;
-        (bytes > 0).then_some((span_class as usize, bytes as usize))
+        if code & IN_TABLE == 0 { decode_distance(code).reuse } else { SlotToReuse::UNKNOWN }
     }
 
-    /// The same with a closer look.
+    /// The object's slot, after a closer look.
     ///
     /// # Safety
-    /// The object is allocated and of this type.
-    pub(crate) unsafe fn slot_to_reuse(&self, object: Object) -> Option<(usize, usize)> {
-        if self.kind.drop != DropKind::None {
-            return None;
-        }
+    /// As for `of`.
+    pub(crate) unsafe fn slot_to_reuse(object: Object) -> SlotToReuse {
         // SAFETY: by contract.
-        let span = unsafe { Span::of(object) };
-        Some((span_class(span.class(), self.kind), span.object_bytes()))
+        let (info, span) = unsafe { (TypeInfo::of(object), Span::of(object)) };
+        SlotToReuse::of(span.class(), info.kind, span.object_bytes())
     }
 
     /// Where the object's payload begins.

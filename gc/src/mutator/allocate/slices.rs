@@ -71,7 +71,7 @@ unsafe fn allocate_slice_at_once<T: Trace>(
     move_in: impl FnOnce(NonNull<T>),
 ) -> Result<Object, OutOfMemory> {
     let kind = DescribeSlice::<T, [T]>::KIND;
-    let Slot { operation, address, owed } = find_slot(None, span_class(slot.class, kind), slot.class, kind)?;
+    let Slot { operation, address, has_entry, owed } = find_slot(None, span_class(slot.class, kind), slot.class, kind)?;
     // SAFETY: the slot is free, ours, and large enough.
     let object = unsafe { fill(address, RootWord::newborn(), code) };
     // SAFETY: as above; the rest by contract.
@@ -80,7 +80,9 @@ unsafe fn allocate_slice_at_once<T: Trace>(
         // SAFETY: just written; nobody else knows of it.
         unsafe { claim_elements::<T>(object, length, Pass::Claim(&operation)) };
     }
-    operation.born(object);
+    if !has_entry {
+        operation.born(object);
+    }
     drop(operation);
     if owed > 0 {
         collector::after_allocation(owed);

@@ -3,7 +3,7 @@
 use super::violation::{Findings, ViolationKind};
 use crate::{
     collector::survey::{Survey, type_in},
-    heap::{header::Object, os_vec::OsVec},
+    heap::{central::span_class, header::Object, os_vec::OsVec},
     mutator::{record::records, root_lists::ROOTS},
 };
 
@@ -38,9 +38,25 @@ impl Entries {
             let object = same[0].object;
             // SAFETY: the survey says that it is an object.
             let alive = survey.object_at(object.address()).is_some() && !unsafe { object.roots() }.awaits_drop();
-            if !alive {
+            if !alive && survey.vacant_at(object.address()).is_none() {
                 findings.at(ViolationKind::StaleEntry, object.address(), 0, 0);
             }
+        }
+    }
+
+    /// The slots that wait in caches are vacant, of their list's span class, and have an entry.
+    pub(super) fn check_vacant(&self, survey: &Survey, findings: &mut Findings) {
+        for record in records() {
+            // SAFETY: the world is stopped.
+            unsafe { record.local() }.cache.for_each_vacant(|index, object| {
+                let entries = self.of(object).len();
+                let span = survey.vacant_at(object.address());
+                let fits = span.is_some_and(|span| span_class(span.class(), span.kind()) == index);
+                if !fits || entries == 0 {
+                    findings.at(ViolationKind::VacantSlot, object.address(), index, entries);
+                }
+                fits
+            });
         }
     }
 

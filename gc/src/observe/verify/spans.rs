@@ -101,7 +101,8 @@ fn holders(survey: &Survey, still: &Stillness, findings: &mut Findings) -> OsVec
             holders.push(Holder { span: run.span, place: Place::Cached, span_class: Some(index), full: false });
             // SAFETY: a cached span is in use.
             let span = unsafe { &*run.span };
-            run.free().for_each(|free| check_free(span, free.start, free.end, findings));
+            let free = run.free();
+            check_free(span, free.start, free.end, findings);
         });
     }
     still.for_each_dropping_span(|span| {

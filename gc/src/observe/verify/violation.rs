@@ -54,6 +54,8 @@ pub enum ViolationKind {
     SpanUnswept,
     /// A thread's run of bought slots does not agree with its span.
     CacheRun,
+    /// A slot that waits in a thread's cache for its next object is none of its span class that an object has left, or has no root entry.
+    VacantSlot,
     /// A slot is free before the place where the search for free slots begins, so it would be lost until the next sweep.
     FreeSlotBeforeCursor,
     /// A span in the list of full ones has a free slot.
@@ -177,6 +179,7 @@ impl Finding {
             Kind::SpanPlace => format!("the span says place {a}, and was found in {b} lists or caches that agree"),
             Kind::SpanUnswept => format!("swept for cycle {a}, but the last was {b}"),
             Kind::CacheRun => format!("the run of slots from {a:#x} to {b:#x} does not agree with the span"),
+            Kind::VacantSlot => format!("in a list of span class {a}, with {b} root entries"),
             Kind::FreeSlotBeforeCursor => format!("{b} slots taken before offset {a}, and not all"),
             Kind::FullSpanHasRoom => format!("{a} of {b} slots taken"),
             Kind::StrayBit => format!("in bitmap {a}, at {b:#x}"),
