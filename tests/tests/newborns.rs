@@ -107,6 +107,72 @@ fn what_is_held_in_large_numbers_stays() {
     }
 }
 
+/// What lies in slots of one size: an array, a slice, what was born for a pinned scope, a node.
+enum Held {
+    Array(Gc<[u64; 3]>),
+    Slice(Gc<[u64]>),
+    Pinned(Gc<[u64; 3]>),
+    Node(Gc<Node>),
+    Counted(Gc<[u64; 3]>, Gc<[u64; 3]>),
+}
+
+impl Held {
+    fn new(random: &mut Random, value: u64) -> Self {
+        match random.below(8) {
+            0 => Held::Slice(Gc::from(&[value; 3][..])),
+            1 => {
+                let guard = pin();
+                // One that nothing leads to when the pin ends, and one that is kept.
+                _ = guard.alloc([!value; 3]);
+                Held::Pinned(guard.alloc([value; 3]).to_gc())
+            }
+            2 => Held::Node(leaf(value)),
+            3 => {
+                let handle = Gc::new([value; 3]);
+                Held::Counted(handle.clone(), handle)
+            }
+            _ => Held::Array(Gc::new([value; 3])),
+        }
+    }
+
+    fn values(&self) -> [u64; 3] {
+        match self {
+            Held::Array(it) | Held::Pinned(it) => **it,
+            Held::Slice(it) => (**it).try_into().unwrap(),
+            Held::Node(it) => [it.value; 3],
+            Held::Counted(one, other) => {
+                assert_eq!(one, other);
+                **one
+            }
+        }
+    }
+}
+
+/// Slots go from one kind of birth to another, beside cycles, in threads that end.
+#[test]
+fn slots_serve_all_kinds_of_births() {
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                let size = [3, 50, 1_000, 9_000][seed as usize];
+                let mut held: Vec<_> = (0..size).map(|value| (value, Held::new(&mut random, value))).collect();
+                for value in 0..40_000 {
+                    let place = random.below(held.len());
+                    let (before, it) = &held[place];
+                    assert_eq!(it.values(), [*before; 3]);
+                    held[place] = (value, Held::new(&mut random, value));
+                    if value % 9_000 == 0 {
+                        collect();
+                        assert_eq!(verify(), []);
+                    }
+                }
+                assert!(held.iter().all(|(value, it)| it.values() == [*value; 3]));
+            });
+        }
+    });
+}
+
 /// Two at a time are replaced, in the order in which they were made, beside objects that stay.
 #[test]
 fn pairs_that_are_replaced_leave_others_alone() {

@@ -117,6 +117,15 @@ fn open_nested(scene: &Scene) {
     assert_eq!(verify(), []);
 }
 
+/// Where an object was that has left its slot to the next.
+fn vacant() -> *const [u64; 61] {
+    let object = Gc::new([7; 61]);
+    let left = Gc::as_ptr(&object);
+    drop(object);
+    assert_eq!(verify(), []);
+    left
+}
+
 /// Damages the link of the owner's node.
 unsafe fn damage_link(scene: &Scene, damage: LinkDamage) {
     let weak = Gc::downgrade(&scene.owner.node);
@@ -219,12 +228,15 @@ damages! {
         corrupt::span(it.node, SpanDamage::CursorBack);
     };
     slot_that_waits_without_being_vacant: [VacantSlot], |_: &Scene| {
-        let number = Gc::new([7u64; 61]);
-        let left = Gc::as_ptr(&number);
-        drop(number);
-        assert_eq!(verify(), []);
+        let left = vacant();
         // A count of 0.
         corrupt::root_word(left, |_| 3 << 30);
+    };
+    slot_that_waits_without_an_entry: [VacantSlot], |_: &Scene| corrupt::lost_entry(vacant());
+    newborn_without_an_entry: [EntryFlag], |_: &Scene| {
+        let newborn = Gc::new([7u64; 61]);
+        corrupt::lost_entry(Gc::as_ptr(&newborn));
+        forget(newborn);
     };
     // Pages and totals.
     page_of_another_span: [Pages], |_: &Scene| {

@@ -5,7 +5,7 @@
 //! with handles that are cloned and dropped, which needs no operation. Markers outside operations hold grey objects or nothing: who wants
 //! none of them at work asks `GREY`.
 //!
-//! Not every allocated slot holds an object: a thread that has bought a run of slots has not filled all of it yet. And an object that nothing
+//! Not every allocated slot holds an object: a thread that has bought a run of slots has not filled all of it yet, and a newborn may have left one. And an object that nothing
 //! counts and nothing leads to may be one whose value is still being moved in: only what a root reaches may be traced.
 //!
 //! All notes are in memory of the OS (`OsVec`): the global allocator, which may be a user's, is not called while the world is stopped.

@@ -1,7 +1,7 @@
 //! What the heap holds, in bytes and objects, kept by runs and sweeps rather than by single objects.
 //!
 //! A run that a thread has bought counts as allocated whole; what it did not use is returned when its cache is flushed. Short runs are told of together, when
-//! the thread gets another span. So the figures can be too high by a run per span class and thread, or too low by as much, and are exact after a cycle.
+//! the thread gets another span. So the figures can be too high by a run per span class and thread and by the slots that are vacant (`heap::cache`), or too low by as much as a run, and are exact after a cycle.
 
 // Figures: nothing is ordered by them, so models need not look.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -75,12 +75,12 @@ impl Account {
         difference(&self.total_objects, &self.freed_objects)
     }
 
-    /// Bytes ever freed.
-    pub(crate) fn freed_bytes(&self) -> u64 {
-        self.freed_bytes.load(Ordering::Relaxed) + self.recycled_bytes.load(Ordering::Relaxed)
+    /// Bytes and objects ever freed by sweeps.
+    pub(crate) fn swept_so_far(&self) -> (u64, u64) {
+        (self.freed_bytes.load(Ordering::Relaxed), self.freed_objects.load(Ordering::Relaxed))
     }
 
-    /// Objects ever freed.
+    /// Objects ever freed, those among them whose slots were vacant and taken anew.
     pub(crate) fn freed_objects(&self) -> u64 {
         self.freed_objects.load(Ordering::Relaxed) + self.recycled_objects.load(Ordering::Relaxed)
     }

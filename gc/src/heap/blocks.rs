@@ -238,6 +238,19 @@ impl BlockList {
         self.len += 1;
     }
 
+    /// Puts a block at the back; it belongs to the list from now on.
+    pub(crate) fn push_back(&mut self, block: NonNull<Block>) {
+        // SAFETY: as above.
+        unsafe { (*block.as_ptr()).next = null_mut() };
+        // SAFETY: blocks in the list are the list's.
+        match unsafe { self.last.as_mut() } {
+            Some(last) => last.next = block.as_ptr(),
+            None => self.first = block.as_ptr(),
+        }
+        self.last = block.as_ptr();
+        self.len += 1;
+    }
+
     /// Copies the entries of `block` into the front block. False, with nothing done, if there is no room.
     fn absorb(&mut self, block: NonNull<Block>) -> bool {
         // SAFETY: blocks in the list are the list's, and the other is the caller's.

@@ -85,9 +85,12 @@ impl Run {
 /// `slot` is vacant.
 #[inline]
 unsafe fn next_vacant(slot: NonNull<u8>) -> *mut u8 {
-    poison::unpoison(slot.as_ptr().wrapping_add(LINK), size_of::<*mut u8>());
+    let link = slot.as_ptr().wrapping_add(LINK);
+    poison::unpoison(link, size_of::<*mut u8>());
     // SAFETY: by contract: written when the slot became vacant.
-    unsafe { slot.add(LINK).cast::<*mut u8>().read() }
+    let next = unsafe { link.cast::<*mut u8>().read() };
+    poison::poison(link, size_of::<*mut u8>());
+    next
 }
 
 /// The runs of one thread. All-zero memory is an empty cache.
@@ -150,11 +153,11 @@ impl Cache {
         Some(unsafe { NonNull::new_unchecked(slot) })
     }
 
-    /// Makes the slot of `object`, which has just ended there, vacant. It is of the span class, has `size` bytes and was bought in this round.
+    /// Makes the slot of `object`, a newborn whose handle ends, vacant.
     ///
     /// # Safety
-    /// There is such a span class with slots of that size, at least [`SMALLEST_VACANT`] bytes, and the object lies in one. Nothing leads to it any more but its entry, which
-    /// is in the buffer of the thread.
+    /// There is such a span class with slots of `size` bytes, at least [`SMALLEST_VACANT`], and the object lies in one that was bought in this round. Nothing leads to it any more but its entry,
+    /// which is in the buffer of the thread.
     #[inline]
     pub(crate) unsafe fn vacate(&mut self, span_class: usize, object: Object, size: usize) {
         debug_assert!(span_class < SPAN_CLASSES && size >= SMALLEST_VACANT);

@@ -21,12 +21,12 @@
 //! with `no_entry`.
 //!
 //! `unshared` is set at birth and says that counted handles are the only way to the object, and always have been: no edge, `Local` or weak
-//! handle has ever led there; and that its one entry is still that of its birth, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
+//! handle has ever led there; and that its one entry is still that of its birth, or of the birth of the object whose vacant slot it got, among the candidates. Whoever makes another way clears it *before* ([`share`](RootWord::share), which `Gc::as_object` calls for everyone who wants the
 //! object of a handle that may be counted), be it in the step that counts the handle down ([`claimed`](RootWord::claimed)). The edge of a counted `GcCell` is a counted handle; who gets at it through a shared reference shares
 //! the object before he can use what he got (`cell::edge_word`). While it is set, the owner of the only handle is
 //! alone with the object, but for whoever looks at root entries, and for a marker inside the cell that the handle is in: that keeps the owner out, and greys nothing that can be taken back,
-//! which is black. So in an operation, a thread that owns the only handle and finds that entry in its own buffer may end the handle with a plain
-//! store and take the entry back (`mutator::newborn`).
+//! which is black. So in an operation, a thread that owns the only handle and knows that entry to be in its own buffer may end the handle with a plain
+//! store (`mutator::newborn`).
 //!
 //! A dead object that waits for the dropper has the word [`AWAITS_DROP`] instead: nothing holds a handle to it any more. And a slot that a newborn has left has the word [`VACANT`]
 //! until something is born in it or it is swept (`heap::cache`): there is no object.
@@ -49,7 +49,7 @@ const NEWBORN: u32 = (ZERO + ONE) | UNSHARED;
 /// Words whose count is that far out of bounds are had by nobody.
 const AWAITS_DROP: u32 = NO_ENTRY | 1 << 28;
 /// The word of a slot that a newborn has left: there is no object. The entry of its birth is there for the next one, or will be dropped.
-const VACANT: u32 = AWAITS_DROP + ONE;
+const VACANT: u32 = AWAITS_DROP + LIMIT as u32 / 4;
 
 /// The smallest slot: a header and nothing else.
 pub(crate) const HEADER_SIZE: usize = size_of::<Header>();
@@ -155,7 +155,7 @@ impl RootWord {
     #[inline]
     pub(crate) fn down(&self) -> Before {
         let before = self.0.fetch_sub(ONE, unless(Mutation::DownIsRelaxed, Ordering::Release));
-        debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
+        debug_assert!(!is_dead(before), "a handle to a dead object");
         Before::new(before)
     }
 
@@ -164,7 +164,7 @@ impl RootWord {
     #[inline]
     pub(crate) fn claimed(&self) {
         let mut seen = self.0.load(Ordering::Relaxed);
-        debug_assert!(seen != AWAITS_DROP, "a handle to a dead object");
+        debug_assert!(!is_dead(seen), "a handle to a dead object");
         loop {
             match self.0.compare_exchange_weak(seen, claimed(seen), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -184,7 +184,7 @@ impl RootWord {
     #[cold]
     fn share_first(&self) {
         let before = self.0.fetch_and(!UNSHARED, Ordering::Relaxed);
-        debug_assert!(before != AWAITS_DROP, "a handle to a dead object");
+        debug_assert!(!is_dead(before), "a handle to a dead object");
     }
 
     /// Whether the handle that the caller owns is the only way to the object, which has no entry in the root log. Acquires what
@@ -234,7 +234,7 @@ impl RootWord {
     /// Whether the count is one that no number of handles can have brought about, when no thread has noted any.
     pub(crate) fn is_absurd(&self) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
-        !(0..LIMIT).contains(&count_in(seen)) && seen != AWAITS_DROP && seen != VACANT
+        !(0..LIMIT).contains(&count_in(seen)) && !is_dead(seen)
     }
 
     #[inline]
@@ -254,7 +254,7 @@ impl RootWord {
                 return true;
             }
             if seen & (IN_LOG | NO_ENTRY) != 0 {
-                if count_in(seen) >= LIMIT && seen != AWAITS_DROP && seen != VACANT {
+                if count_in(seen) >= LIMIT && !is_dead(seen) {
                     // The sign says that, not what the flag does.
                     too_many_handles();
                 }
@@ -293,6 +293,12 @@ impl RootWord {
     pub(crate) fn awaits_drop(&self) -> bool {
         self.0.load(Ordering::Relaxed) == AWAITS_DROP
     }
+}
+
+/// Whether the word is that of an object that is no more.
+#[inline]
+fn is_dead(word: u32) -> bool {
+    word == AWAITS_DROP || word == VACANT
 }
 
 /// Whether whoever counts up and finds this word owes an entry.

@@ -11,7 +11,7 @@
 //! | obligation | models | mutations |
 //! | --- | --- | --- |
 //! | L1 stop gate vs. operations | `gate` | `EnterWithoutBarrier`, `LeaveIsRelaxed`, `OpenWithoutLock`, `UpdateWithoutSecondLook` |
-//! | L2 logging what is counted vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `EntryOnlyFromZero`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `CountedEdgeStaysUnshared`, `content::read_beside_a_claim` with `ClaimSharesLate`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate` |
+//! | L2 logging what is counted vs. filtering vs. S1 | `root_word`; `handles::cloned_out_of_a_dying_object`; `newborn` | `ScanClearsBlindly`, `UpLooksFirst`, `FilterWithoutRetry`, `FilterWithoutCompare`, `EntryOnlyFromZero`, `FilterIsRelaxed`, `DownIsRelaxed`, `NegativeIsRelaxed`; `RootWithoutShade`; `EndedWithoutEntry`, `ShareForgotten`, `CountedEdgeStaysUnshared`, `content::read_beside_a_claim` with `ClaimSharesLate`, `ClaimedStaysUnshared`, `NewbornIsRelaxed`, `SetClaimsLate`, `RoundGoesOn`, `BoughtInAnyRound`, `VacantWithoutEntry` |
 //! | L2, L9 deferred counts vs. S1 and other threads | `deferred` | `NotesStay`, `NoteCountedWithoutEntry`, `NoteWithoutShade`, `SettleForgets`, `NoteForgetsDue`, `NoteEndIsRelaxed`, `ClaimEndsCountedNote`, `EntryOnlyFromZero` |
 //! | L3 `GcCell` vs. marker vs. S1, S2 | `edge`; `handles` | `ExchangeInTwoSteps`, `ReleaseCountsAfter`, `PlainStoreOfRevocable`, `RevocableClaimToldLate`, `content::given_up_beside_a_store` with `RevocableClaimIsUntold`; `TakeWithoutBarrier`, `GetReadsOutside`, `ClaimWithoutShade`, `AllocateWhite`, `EndWithoutBuffers` |
 //! | L4 release vs. claim vs. give-up, with a reader | `cell_lock`; `content` | `MarkerEntersWriteHeld`, `FlagAfterLeaving`, `AwaitWithoutLook`, `FinishWithMarkerInside`, `EndReadIsRelaxed`, `WakeBeforeUnlock`; `EntryOnlyFromZero` |
@@ -22,7 +22,7 @@
 //! | L6 upgrade vs. S2, clearing pass, slot reuse | `weak` | `UpgradeIgnoresMarks`, `UpgradeReadsOutside`, `ClearWithoutHandshake`, `PinnedUpgradeWithoutShade`, `LinksAreNotKept`, `InsertWithoutLook` |
 //! | ephemerons: marking vs. waiting, reading vs. S2 and the sweep | `ephemerons` | `WaitWithoutLook`, `EphemeronIgnoresMarks`, `ClearWithoutHandshake` |
 //! | L7 pins vs. R, S2, reclamation | `pins` | `PinsHeldAtS1`, `EndWithoutPins`, `TakeWithoutBarrier`, `SetWithoutShade`, `PinnedChangeForgetsOld`, `PinnedStoreForgetsNew` |
-//! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache}` | `TailStaysMarked`, `GiveBeforeTail` |
+//! | L8 cache refill and return | `allocation::{allocation_beside_a_cycle, a_span_goes_from_cache_to_cache, vacant_beside_a_cycle}` | `TailStaysMarked`, `GiveBeforeTail`, `VacantAfterTheRound` |
 //! | L9 thread exit vs. S1; threads without a record | `threads` | `StopLooksFirst`, `ExitWithoutOperation`, `UpdateNobody`, `GiveBackEarly` |
 //! | the dropper vs. the next sweep | `dropper` | `FinishLooksFirst` |
 //! | finalizers vs. sweep, allocation and the next cycle | `finalizers` | `SweepEarly`, `PublishBeforeMarking`, `KeepTheFinalizableAlone`, `QueueWithoutEntry` |

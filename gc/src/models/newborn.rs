@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Gc, GcCell, Local,
     handle::pin,
-    heap::header::RootWord,
+    heap::{blocks::CAPACITY, header::RootWord},
     mutator::{candidates::NEWBORNS, root_lists::ROOTS},
     sync::Mutation,
 };
@@ -88,7 +88,8 @@ fn claimed_beside_a_cycle() {
 fn born_after_too_many() {
     verify(1, &[Mutation::VacantWithoutEntry], || {
         let mut held: Vec<_> = (0..NEWBORNS as u8 - 1).map(Gc::new).collect();
-        drop(held.swap_remove(0));
+        // Those of the oldest block.
+        held.drain(..CAPACITY);
         // In slots of another size.
         let others = [1u64, 2].map(|n| Gc::new([n; 12]));
         let born = Gc::new(0u8);

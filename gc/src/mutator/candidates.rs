@@ -4,31 +4,37 @@
 //! when the buffer is full. Filtering drops those where they lie, still hot in the cache, and mostly without an atomic write. The few that are
 //! roots move on to the root log, which all threads share.
 //!
-//! A newborn's entry stays when the buffer is full for the first time: as long as it is there the handle ends cheaply, and the next object in the slot needs none
-//! (`mutator::newborn`); and that of a vacant slot always does. Only when half of the buffer is of these kinds everything is filtered.
+//! A newborn's entry stays when the buffer is full for the first time, and that of a vacant slot as long as it is vacant: with it the handle ends cheaply, and the next object in the
+//! slot needs none (`mutator::newborn`). If more than half of a full block are of these kinds it is put aside, and the next one filled. Only when several are aside the
+//! oldest is filtered; and when most of what is found so is held still, nothing stays any more until it is less.
 //!
 //! Both keep to R1 and R2 of the design: a root has an entry somewhere; an entry whose count is 0 or less may go, in the step that finds it so and has the
 //! header say that there is none (`heap::header`), or later; and every entry from before S1 is handed over when the record is brought up to date.
 //!
-//! The buffer is a block with one pointer to where the next entry goes and one to its end. The block itself learns
-//! how many entries it has when it is handed over.
+//! The block that is filled has one pointer to where the next entry goes and one to its end. The block itself learns
+//! how many entries it has when it is put aside or handed over.
 
 use super::root_lists::ROOTS;
-use crate::heap::{
-    HEAP,
-    blocks::{Block, BlockList, CAPACITY},
-    header::{Object, RootWord},
+use crate::{
+    collector::mark::prefetch,
+    heap::{
+        HEAP,
+        blocks::{Block, BlockList, CAPACITY},
+        header::{Object, RootWord},
+    },
 };
 use std::ptr::{NonNull, null_mut};
 
 /// How many of the last entries `take_back` looks at.
 pub(crate) const RECENT: usize = 4;
+/// How many entries ahead of the one being looked at headers are fetched into the cache.
+const AHEAD: usize = 8;
 
-/// As many full blocks are kept for the entries of newborns.
-const OLDER: usize = 7;
+/// So many full blocks are put aside.
+const ASIDE: usize = 7;
 /// So many entries fill all blocks.
 #[cfg(graphgc_loom)]
-pub(crate) const NEWBORNS: usize = (OLDER + 1) * CAPACITY;
+pub(crate) const NEWBORNS: usize = (ASIDE + 1) * CAPACITY;
 
 /// One thread's candidates, and its survivors on their way to the root log.
 ///
@@ -41,10 +47,10 @@ pub(crate) struct Candidates {
     first: *mut Object,
     block: Option<NonNull<Block>>,
     stayed: usize,
-    /// Whether nothing stays when the block is full.
+    /// Whether the entries of newborns do not stay.
     strict: bool,
-    /// Full blocks of entries of newborns and vacant slots.
-    older: BlockList,
+    /// Full blocks, the oldest first.
+    aside: BlockList,
     survivors: Option<NonNull<Block>>,
 }
 
@@ -57,7 +63,7 @@ impl Candidates {
             block: None,
             stayed: 0,
             strict: false,
-            older: BlockList::new(),
+            aside: BlockList::new(),
             survivors: None,
         }
     }
@@ -163,88 +169,92 @@ impl Candidates {
         entries[entries.len().saturating_sub(RECENT)..].contains(&object)
     }
 
-    /// The number of entries in our block.
+    /// The number of entries in the block that is filled.
     fn len(&self) -> usize {
         (self.next.addr() - self.first.addr()) / size_of::<Object>()
     }
 
-    /// The entries in our block.
+    /// The entries in the block that is filled.
     fn entries(&self) -> &[Object] {
         let Some(block) = self.block else { return &[] };
         // SAFETY: the block is ours until flushed, and these entries are initialised.
         unsafe { std::slice::from_raw_parts(Block::entries(block).as_ptr(), self.len()) }
     }
 
-    /// Gets a block, or sees to the full one. False if that takes [filtering](Self::filter) all entries, those of vacant slots, too.
+    /// Gets a block, or makes room in the full one. False if it is full of entries of vacant slots: then the caller is to [filter](Self::filter) those, too.
+    ///
+    /// Looks at each entry of two blocks at most.
     #[cold]
     #[inline(never)]
     pub(crate) fn make_room(&mut self) -> bool {
         let Some(block) = self.block else {
-            self.begin_block();
+            self.fill(HEAP.take_block());
             return true;
         };
-        if self.strict {
-            return false;
+        if !self.strict {
+            let stayed = self.stayed;
+            self.filter_unless(|index, roots| roots.is_vacant() || index >= stayed && roots.is_newborn());
+            self.stayed = self.len();
+            if self.stayed <= CAPACITY / 2 {
+                return true;
+            }
+            if let Some(other) = self.another_block() {
+                self.put_aside(block);
+                self.fill(other);
+                if self.has_room() {
+                    return true;
+                }
+            }
         }
-        let stayed = self.stayed;
-        self.filter_unless(|index, roots| roots.is_vacant() || index >= stayed && roots.is_newborn());
+        let len = self.len();
+        let roots = self.filter_unless(|_, roots| roots.is_vacant());
         self.stayed = self.len();
-        if self.stayed <= CAPACITY / 2 {
-            return true;
-        }
-        // A block that the pool cannot make good may be needed for roots.
-        if self.older.len() == OLDER || !HEAP.blocks.replenish() {
-            return false;
-        }
-        self.set_aside(block);
-        self.begin_block();
-        true
+        self.strict = roots > len / 2;
+        self.stayed <= CAPACITY / 2
     }
 
-    fn begin_block(&mut self) {
-        let block = HEAP.take_block();
+    /// An empty block, as long as there may be more and the pool can make good for it: otherwise one may be needed for roots. Then the oldest of those that are aside.
+    fn another_block(&mut self) -> Option<NonNull<Block>> {
+        let may_take = self.aside.len() < ASIDE && HEAP.blocks.replenish();
+        let taken = if may_take { HEAP.blocks.take() } else { None };
+        taken.or_else(|| self.aside.pop_front())
+    }
+
+    /// Has `block`, which is ours, be the one that is filled.
+    fn fill(&mut self, block: NonNull<Block>) {
+        // SAFETY: as it says.
+        let len = unsafe { block.as_ref() }.as_slice().len();
         self.block = Some(block);
         self.first = Block::entries(block).as_ptr();
-        self.next = self.first;
+        self.next = self.first.wrapping_add(len);
         self.end = self.first.wrapping_add(CAPACITY);
-        self.stayed = 0;
+        self.stayed = len;
     }
 
-    /// Adds our block to the older ones.
-    fn set_aside(&mut self, mut block: NonNull<Block>) {
+    /// Puts the block that is filled, which this is, aside.
+    fn put_aside(&mut self, mut block: NonNull<Block>) {
         // SAFETY: the block is ours, and so many entries are initialised.
         unsafe { block.as_mut().set_len(self.len()) };
-        self.older.push_front(block);
+        self.aside.push_back(block);
         self.block = None;
     }
 
-    /// Empties the buffer. No vacant slot is used again. If the newborns have been so many that it did not pay to have their entries stay, it is not tried again until they are fewer.
+    /// Empties the block that is filled. No slot is vacant any more.
     pub(crate) fn filter(&mut self) {
-        let (mut count, mut roots) = (self.len(), self.filter_unless(|_, _| false));
-        while let Some(block) = self.older.pop_front() {
-            // SAFETY: the block is ours.
-            let entries = unsafe { block.as_ref() }.as_slice();
-            count += entries.len();
-            for object in entries {
-                // SAFETY: an entry's object is not freed before the entry is handed over (R2).
-                if unsafe { object.roots() }.filter() {
-                    roots += 1;
-                    self.survive(*object);
-                }
-            }
-            // SAFETY: as above; nobody refers to it any more.
-            unsafe { HEAP.blocks.give(block) };
-        }
+        self.filter_unless(|_, _| false);
         self.stayed = 0;
-        self.strict = roots > count / 2;
     }
 
-    /// Filters the entries of our block but for those that `stays` says so of. Returns how many are roots.
+    /// Filters the entries of the block that is filled but for those that `stays` says so of. Returns how many are roots.
     fn filter_unless(&mut self, stays: impl Fn(usize, &RootWord) -> bool) -> usize {
         let (len, mut survivors) = (self.len(), 0);
         self.next = self.first;
         for index in 0..len {
-            // SAFETY: so many entries are initialised, and those that stay have taken no more places than have been looked at.
+            if index + AHEAD < len {
+                // SAFETY: so many entries are initialised, and those that stay have taken no more places than have been looked at.
+                prefetch(unsafe { *self.first.add(index + AHEAD) }.as_ptr());
+            }
+            // SAFETY: as above.
             let object = unsafe { *self.first.add(index) };
             // SAFETY: an entry's object is not freed before the entry is handed over (R2).
             let roots = unsafe { object.roots() };
@@ -271,7 +281,7 @@ impl Candidates {
     /// Calls `f` with every entry, and whether it is one of the root log's.
     pub(crate) fn for_each(&self, mut f: impl FnMut(Object, bool)) {
         self.entries().iter().for_each(|object| f(*object, false));
-        self.older.for_each(|object| f(object, false));
+        self.aside.for_each(|object| f(object, false));
         // SAFETY: the block is ours until it is handed over.
         let survivors = self.survivors.map_or(&[][..], |block| unsafe { block.as_ref() }.as_slice());
         survivors.iter().for_each(|object| f(*object, true));
@@ -280,9 +290,9 @@ impl Candidates {
     /// Hands everything over.
     pub(crate) fn flush(&mut self) {
         if let Some(block) = self.block {
-            self.set_aside(block);
+            self.put_aside(block);
         }
-        while let Some(block) = self.older.pop_front() {
+        while let Some(block) = self.aside.pop_front() {
             ROOTS.candidate_block(block);
         }
         (self.next, self.end, self.first, self.strict) = (null_mut(), null_mut(), null_mut(), false);
@@ -296,73 +306,98 @@ impl Candidates {
 mod tests {
     use super::*;
     use crate::heap::header::Header;
+    use std::collections::BTreeSet;
 
     fn object(n: usize) -> Object {
         Object::new(NonNull::new(std::ptr::without_provenance_mut((n + 1) * 8)).unwrap())
     }
 
-    /// As many made-up objects as fill a block, with headers.
-    fn objects(word: impl Fn(usize) -> RootWord) -> Vec<Object> {
-        let headers = (0..CAPACITY).map(|n| Header { roots: word(n), code: 0 }).collect::<Vec<_>>().leak();
+    /// So many made-up objects with headers.
+    fn objects(count: usize, word: impl Fn() -> RootWord) -> Vec<Object> {
+        let headers = (0..count).map(|_| Header { roots: word(), code: 0 }).collect::<Vec<_>>().leak();
         headers.iter_mut().map(|header| Object::new(NonNull::from(header))).collect()
     }
 
-    fn vacant(_: usize) -> RootWord {
+    fn vacant() -> RootWord {
         let word = RootWord::newborn();
         word.vacate();
         word
     }
 
-    fn all(candidates: &Candidates) -> usize {
-        let mut count = 0;
-        candidates.for_each(|_, _| count += 1);
-        count
+    fn all(candidates: &Candidates) -> Vec<Object> {
+        let mut all = vec![];
+        candidates.for_each(|object, logged| all.extend((!logged).then_some(object)));
+        all
+    }
+
+    fn survivors(candidates: &Candidates) -> Vec<Object> {
+        let mut all = vec![];
+        candidates.for_each(|object, logged| all.extend(logged.then_some(object)));
+        all
     }
 
     #[test]
     fn entries_of_newborns_stay_once_and_of_vacant_slots_always() {
         let mut candidates = Candidates::new();
-        // Three of each kind.
-        let kinds = [RootWord::newborn, || vacant(0), RootWord::new];
-        let first = objects(|n| if n < 9 { kinds[n % 3]() } else { RootWord::new() });
-        assert!(candidates.make_room());
-        first.iter().for_each(|object| candidates.push(*object));
-        assert!(candidates.make_room());
-        let stay = [0, 1, 3, 4, 6, 7].map(|n| first[n]);
-        assert_eq!(candidates.entries(), stay);
-        // The newborns end, so that no made-up object is logged when they are filtered.
-        // SAFETY: the headers are leaked.
-        [0, 3, 6].iter().for_each(|n| unsafe { first[*n].roots() }.end_newborn());
-        let second = objects(|_| RootWord::newborn());
-        second.iter().take(CAPACITY - stay.len()).for_each(|object| candidates.push(*object));
-        // More than half of the block: it is put aside.
-        assert!(candidates.make_room());
-        assert_eq!((candidates.len(), all(&candidates)), (0, CAPACITY - stay.len() + 3));
-        // SAFETY: as above.
-        second.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
+        let (newborn, empty) = (objects(5, RootWord::newborn), objects(5, vacant));
+        let others = objects(CAPACITY, RootWord::new);
+        newborn.iter().chain(&empty).chain(&others[10..]).for_each(|object| candidates.push(*object));
+        assert!(!candidates.has_room() && candidates.make_room());
+        assert_eq!(all(&candidates), [&newborn[..], &empty].concat());
+        others[10..].iter().for_each(|object| candidates.push(*object));
+        assert!(candidates.make_room() && survivors(&candidates) == newborn);
+        assert_eq!(all(&candidates), empty);
         candidates.filter();
-        assert!(all(&candidates) == 0 && !candidates.strict);
+        assert!(all(&candidates).is_empty());
         forget(candidates);
     }
 
     #[test]
-    fn so_many_blocks_are_put_aside() {
+    fn full_blocks_are_put_aside_and_the_oldest_is_filtered() {
         let mut candidates = Candidates::new();
-        assert!(candidates.make_room());
-        for block in 0..=OLDER {
-            objects(vacant).into_iter().for_each(|object| candidates.push(object));
-            assert_eq!(candidates.make_room(), block < OLDER);
-        }
-        assert_eq!(all(&candidates), (OLDER + 1) * CAPACITY);
+        let newborn = objects((ASIDE + 1) * CAPACITY, RootWord::newborn);
+        newborn.iter().for_each(|object| candidates.push(*object));
+        assert!(survivors(&candidates).is_empty() && !candidates.has_room());
+        // Nine tenths of the oldest have gone meanwhile.
+        let (gone, held) = newborn[..CAPACITY].split_at(CAPACITY / 10 * 9);
+        // SAFETY: the headers are leaked.
+        gone.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
+        assert!(candidates.make_room() && !candidates.strict);
+        assert!(survivors(&candidates) == held && candidates.entries().is_empty());
+        let left: BTreeSet<_> = all(&candidates).into_iter().collect();
+        assert!(left.into_iter().eq(newborn[CAPACITY..].iter().copied()));
+        // Of the next, less than half.
+        // SAFETY: as above.
+        newborn[CAPACITY..][..CAPACITY / 5 * 2].iter().for_each(|object| unsafe { object.roots() }.end_newborn());
+        let more = objects(CAPACITY, RootWord::newborn);
+        more.iter().for_each(|object| candidates.push(*object));
+        assert!(candidates.make_room() && candidates.strict);
+        // So the newborns after them do not stay, but for vacant slots; until there are few again.
+        let (few, empty) = (objects(CAPACITY / 10, RootWord::newborn), objects(CAPACITY / 10, vacant));
+        let others = objects(CAPACITY, RootWord::new);
+        few.iter().chain(&empty).chain(&others).take(CAPACITY).for_each(|object| candidates.push(*object));
+        assert!(candidates.make_room() && !candidates.strict);
+        assert_eq!(candidates.entries(), empty);
+        forget(candidates);
+    }
+
+    #[test]
+    fn blocks_full_of_vacant_slots_take_more_than_that() {
+        let mut candidates = Candidates::new();
+        let empty = objects((ASIDE + 1) * CAPACITY, vacant);
+        empty.iter().for_each(|object| candidates.push(*object));
+        assert!(!candidates.make_room() && !candidates.has_room());
         candidates.filter();
-        assert!(all(&candidates) == 0 && candidates.has_room());
+        assert!(candidates.has_room() && all(&candidates).len() == ASIDE * CAPACITY);
         forget(candidates);
     }
 
     /// Gives the block back without showing anybody its made-up entries.
     fn forget(mut candidates: Candidates) {
+        let blocks = [candidates.block.take(), candidates.survivors.take()].into_iter().flatten();
+        let aside = std::iter::from_fn(|| candidates.aside.pop_front());
         // SAFETY: from the pool, and not used any more.
-        candidates.block.take().into_iter().for_each(|block| unsafe { HEAP.blocks.give(block) });
+        blocks.chain(aside).for_each(|block| unsafe { HEAP.blocks.give(block) });
     }
 
     #[test]

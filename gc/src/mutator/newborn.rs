@@ -36,7 +36,7 @@ pub(super) fn end(local: &mut Local, object: Object) -> bool {
 
 /// Drops the only handle to `object`, which the caller owns; false, with nothing done, if that takes an atomic count.
 ///
-/// Calls nothing on its way, so that it needs no stack.
+/// Calls nothing on its way, but at its end what takes a closer look, so that it needs no stack.
 #[inline(never)]
 pub(crate) fn drop_handle(object: Object) -> bool {
     let Some(mut operation) = Operation::enter_now() else { return false };
@@ -87,7 +87,7 @@ unsafe fn vacate(local: &mut Local, object: Object, slot: SlotToReuse) -> bool {
     // SAFETY: by contract.
     let bought = unsafe { local.round.has_bought(object) };
     if bought || local.candidates.has_recent(object) || weakened(Mutation::EndedWithoutEntry) {
-        // SAFETY: by contract; the entry is here.
+        // SAFETY: by contract. The entry is here, and it is of this round, as all are; so the slot was bought in it.
         unsafe { local.cache.vacate(slot.span_class as usize, object, slot.bytes as usize) };
         return true;
     }

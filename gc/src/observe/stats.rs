@@ -201,12 +201,8 @@ impl Totals {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let account = &HEAP.account;
-        Snapshot {
-            cycles: self.cycles.load(Relaxed),
-            freed_objects: account.freed_objects(),
-            freed_bytes: account.freed_bytes(),
-        }
+        let (freed_bytes, freed_objects) = HEAP.account.swept_so_far();
+        Snapshot { cycles: self.cycles.load(Relaxed), freed_objects, freed_bytes }
     }
 }
 
@@ -219,13 +215,15 @@ pub struct Stats {
     /// Cycles completed.
     pub cycles: u64,
     /// Bytes of objects allocated and not yet freed. Dead objects count until they are swept, and so do a few kilobytes that
-    /// each thread holds in advance. Of what a thread has just put into gaps between others as much may be missing.
+    /// each thread holds in advance, and the slots of up to some thousand objects that it has made and dropped since the last cycle, and keeps for the next.
+    /// Of what a thread has just put into gaps between others a few kilobytes may be missing.
     pub live_bytes: u64,
     /// Objects allocated and not yet freed, with the same reservations.
     pub live_objects: u64,
     /// Bytes that the last cycle found reachable.
     pub marked_bytes: u64,
-    /// Bytes allocated since the program began, with the same reservations: when a thread gives back what it held in advance, this goes down by that.
+    /// Bytes allocated since the program began, with the same reservations: when a thread gives back what it held in advance, this goes down by that. An object that a thread has made
+    /// in the slot of one that it dropped just before counts from the next cycle on, here and in what follows; nor does it bring that cycle nearer.
     pub total_bytes: u64,
     /// Objects allocated since the program began, with the same reservations.
     pub total_objects: u64,

@@ -178,7 +178,17 @@ pub unsafe fn stale_entry<T>(payload: *const T) {
     // SAFETY: by contract.
     let (_, span) = unsafe { object_of(payload) };
     let free = NonNull::new(span.first_slot().wrapping_add(free_slot(span)).cast::<Header>());
-    Operation::enter().local_mut().candidates.push(Object::new(free.expect("a slot has an address")));
+    Operation::enter().local_mut().add_candidate(Object::new(free.expect("a slot has an address")));
+}
+
+/// Takes the entry of the newborn that lay there last out of the thread's buffer, if it is among the last.
+///
+/// # Safety
+/// `payload` is that of a newborn, or was that of one whose slot is vacant.
+pub unsafe fn lost_entry<T>(payload: *const T) {
+    // SAFETY: by contract.
+    let (object, _) = unsafe { object_of(payload) };
+    assert!(Operation::enter().local_mut().candidates.take_back(object), "a recent entry");
 }
 
 /// Says that there is one object more than there is.

@@ -96,7 +96,7 @@ fn attempt() -> Option<Vec<Violation>> {
     let entries = Entries::collect();
     spans::check(&survey, &still, &mut findings);
     entries.check(&survey, &mut findings);
-    entries.check_vacant(&survey, &mut findings);
+    Entries::check_vacant(&survey, &mut findings);
     entries.check_roots(&survey, &mut findings);
     check_edges(&survey, &mut findings);
     links::check(&links, &survey, &mut findings);

@@ -19,8 +19,13 @@ struct Entry {
 impl Entries {
     /// The entries there are. The world is stopped.
     pub(super) fn collect() -> Self {
+        Self::of_all(|f| for_each_entry(f))
+    }
+
+    /// Those that `for_each` calls its argument with.
+    fn of_all(for_each: impl FnOnce(&mut dyn FnMut(Object, bool))) -> Self {
         let mut entries = OsVec::new();
-        for_each_entry(|object, logged| entries.push(Entry { object, logged }));
+        for_each(&mut |object, logged| entries.push(Entry { object, logged }));
         entries.sort_unstable_by_key(|entry| entry.object);
         Entries(entries)
     }
@@ -44,18 +49,24 @@ impl Entries {
         }
     }
 
-    /// The slots that wait in caches are vacant, of their list's span class, and have an entry.
-    pub(super) fn check_vacant(&self, survey: &Survey, findings: &mut Findings) {
+    /// The slots that wait in a thread's cache are vacant, of their list's span class, and have one entry, which is in the thread's buffer.
+    pub(super) fn check_vacant(survey: &Survey, findings: &mut Findings) {
         for record in records() {
             // SAFETY: the world is stopped.
-            unsafe { record.local() }.cache.for_each_vacant(|index, object| {
-                let entries = self.of(object).len();
+            let local = unsafe { record.local() };
+            let own = Entries::of_all(|f| local.candidates.for_each(f));
+            let mut count = 0;
+            local.cache.for_each_vacant(|index, object| {
+                count += 1;
+                let entries = own.of(object).iter().filter(|entry| !entry.logged).count();
                 let span = survey.vacant_at(object.address());
                 let fits = span.is_some_and(|span| span_class(span.class(), span.kind()) == index);
-                if !fits || entries == 0 {
+                // A list that leads back into itself has more slots than there are entries.
+                let goes_on = fits && count <= own.0.len();
+                if !goes_on || entries != 1 {
                     findings.at(ViolationKind::VacantSlot, object.address(), index, entries);
                 }
-                fits
+                goes_on
             });
         }
     }
@@ -73,7 +84,10 @@ impl Entries {
                 let logged = entries.iter().filter(|entry| entry.logged).count();
                 if logged != usize::from(seen.in_log) {
                     findings.about(ViolationKind::LogFlag, object, seen.in_log.into(), logged);
-                } else if seen.has_entry && entries.is_empty() || seen.in_log && !seen.has_entry {
+                } else if seen.has_entry && entries.is_empty()
+                    || seen.in_log && !seen.has_entry
+                    || roots.is_newborn() && entries.len() != 1
+                {
                     findings.about(ViolationKind::EntryFlag, object, seen.has_entry.into(), entries.len());
                 } else if seen.count > 0 && !seen.has_entry {
                     findings.about(ViolationKind::RootWithoutEntry, object, 0, 0);
