@@ -107,7 +107,7 @@ fn what_is_held_in_large_numbers_stays() {
     }
 }
 
-/// What lies in slots of one size: an array, a slice, what was born for a pinned scope, a node.
+/// What lies in slots of one size and kind: an array, a slice, what was born for a pinned scope. And a node, which does not.
 enum Held {
     Array(Gc<[u64; 3]>),
     Slice(Gc<[u64]>),

@@ -233,9 +233,12 @@ damages! {
         corrupt::root_word(left, |_| 3 << 30);
     };
     slot_that_waits_without_an_entry: [VacantSlot], |_: &Scene| corrupt::lost_entry(vacant());
-    newborn_without_an_entry: [EntryFlag], |_: &Scene| {
+    slot_that_waits_with_two_entries: [VacantSlot], |_: &Scene| corrupt::second_entry(vacant());
+    slot_that_waits_without_an_entry_of_its_own: [VacantSlot], |_: &Scene| corrupt::entry_handed_over(vacant());
+    slot_that_waits_for_itself: [VacantSlot], |_: &Scene| corrupt::vacant_ring(vacant());
+    newborn_with_two_entries: [EntryFlag], |_: &Scene| {
         let newborn = Gc::new([7u64; 61]);
-        corrupt::lost_entry(Gc::as_ptr(&newborn));
+        corrupt::second_entry(Gc::as_ptr(&newborn));
         forget(newborn);
     };
     // Pages and totals.

@@ -61,6 +61,14 @@ type Operation = fn(u64);
 const OPERATIONS: &[(&str, Operation)] = &[
     ("Gc::new_32_bytes_and_drop", |times| repeat(times, || drop(black_box(Gc::new(black_box([1u64; 4])))))),
     ("Arc::new_32_bytes_and_drop", |times| repeat(times, || drop(black_box(Arc::new(black_box([1u64; 4])))))),
+    ("Gc::new_32_bytes_in_the_place_of_the_64th_last", |times| {
+        let mut held: [_; 64] = std::array::from_fn(|_| Gc::new([1u64; 4]));
+        let mut place = 0;
+        repeat(times, || {
+            held[place % 64] = black_box(Gc::new(black_box([1u64; 4])));
+            place += 1;
+        });
+    }),
     ("Gc::new_with_two_new_children", |times| {
         repeat(times, || {
             let child = || Some(Gc::new(Tree { _children: [None, None] }));

@@ -41,7 +41,8 @@ pub struct Collection {
     pub outcome: Outcome,
     /// Cycles that ended during the call.
     pub cycles: u64,
-    /// Objects freed during the call, in number, by all threads.
+    /// Objects freed during the call, in number, by all threads. Those in whose slots their thread had put the next object at once are not among them, other than in
+    /// [`Stats::freed_objects`](crate::Stats::freed_objects).
     pub freed_objects: u64,
     /// Memory of the slots freed during the call, in bytes.
     pub freed_bytes: u64,

@@ -178,6 +178,15 @@ impl BlockPool {
         state.free.pop_front().or_else(|| state.next_fresh())
     }
 
+    /// An empty block that the pool can do without: its spare blocks are complete still.
+    pub(crate) fn take_beyond_spare(&self) -> Option<NonNull<Block>> {
+        let state = &mut *lock(&self.state);
+        if !state.provide(SPARE + 1) {
+            return None;
+        }
+        state.free.pop_front().or_else(|| state.next_fresh())
+    }
+
     /// Takes a block back, whatever is in it.
     ///
     /// # Safety
@@ -416,6 +425,13 @@ mod tests {
         assert_eq!(list.len(), 0);
         list.push_front(blocks[0]);
         assert_eq!(list.pop_front(), Some(blocks[0]));
+        list.push_back(blocks[1]);
+        list.push_back(blocks[2]);
+        list.push_front(blocks[0]);
+        assert_eq!(list.len(), 3);
+        assert!(std::iter::from_fn(|| list.pop_front()).eq(blocks[..3].iter().copied()));
+        list.push_back(blocks[3]);
+        assert_eq!((list.pop_front(), list.pop_front()), (Some(blocks[3]), None));
     }
 
     #[test]

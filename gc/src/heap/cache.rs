@@ -5,12 +5,13 @@
 //! and writes nothing that other threads read. In a heap with gaps runs are short. So the figures that all share
 //! (`heap::account`) are not written for each: the cache *tells* what it has bought when a span comes to it, and then the thread pays what allocating owes; at S2, in the stopped world; and when it is flushed.
 //!
-//! From one flush to the next is a *round* of the cache, with a number of its own. A span notes which run was bought last, and in which round: so a thread
+//! A *round* of the cache ends with a flush, or before, when the thread gives its entries up (`mutator::candidates`), and has a number of its own. A span notes which run was bought last, and in which round: so a thread
 //! that comes back to an object knows whether it has taken the slot in this round. If such an object ends as a newborn (`mutator::newborn`) its slot becomes
 //! *vacant*: it stays bought, and is the next to be taken, still hot, for the next object of its span class. The vacant slots of a span class are linked
 //! through their payloads, whichever spans they lie in. To a vacant slot belongs the root entry of the birth in it, which is still in the thread's own buffer and is the next
 //! object's. So a program that makes and drops objects, in whatever order, comes to an end of buying slots and adding
-//! entries when it has as many as it ever holds. What is vacant at the end of a round is left to the next sweep, as a dead object is.
+//! entries when it has as many as it ever holds. What is vacant at the end of a round is left to the next sweep, as a dead object is:
+//! by then its entry has been dropped, or handed over and looked at.
 //!
 //! A cache is used by its thread inside operations, by whoever brings the thread's record up to date after S1 or S2
 //! (`mutator::record`), and in the stopped world. Both transitions flush it: after S1 so that what is allocated from then on is black, after S2
@@ -156,7 +157,7 @@ impl Cache {
     /// Makes the slot of `object`, a newborn whose handle ends, vacant.
     ///
     /// # Safety
-    /// There is such a span class with slots of `size` bytes, at least [`SMALLEST_VACANT`], and the object lies in one that was bought in this round. Nothing leads to it any more but its entry,
+    /// There is such a span class with slots of `size` bytes, at least [`SMALLEST_VACANT`], and the object lies in one that was bought since the last flush. Nothing leads to it any more but its entry,
     /// which is in the buffer of the thread.
     #[inline]
     pub(crate) unsafe fn vacate(&mut self, span_class: usize, object: Object, size: usize) {
@@ -173,7 +174,7 @@ impl Cache {
         poison::poison(slot.wrapping_add(LINK), size - LINK);
     }
 
-    /// Leaves all slots that are vacant to the next sweep. Their entries may go.
+    /// Leaves all slots that are vacant to the next sweep: before that the thread will have handed over what entries of theirs it has.
     #[cold]
     pub(crate) fn forget_vacant(&mut self) {
         self.runs.iter_mut().for_each(|run| run.vacant = null_mut());

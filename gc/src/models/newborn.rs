@@ -81,17 +81,36 @@ fn claimed_beside_a_cycle() {
     });
 }
 
-/// What is born when there have been so many newborns that all entries were filtered is a root, wherever it lies.
+/// What is born when there have been so many newborns that their entries were given up is a root, wherever it lies.
 ///
 /// Breaks if a slot is vacant still though its entry has gone: what is born in it has none.
 #[test]
 fn born_after_too_many() {
     verify(1, &[Mutation::VacantWithoutEntry], || {
-        let mut held: Vec<_> = (0..NEWBORNS as u8 - 1).map(Gc::new).collect();
-        // Those of the oldest block.
-        held.drain(..CAPACITY);
+        let mut held: Vec<_> = (0..NEWBORNS as u8).map(Gc::new).collect();
+        // Those of the last block.
+        held.truncate(NEWBORNS - CAPACITY);
         // In slots of another size.
-        let others = [1u64, 2].map(|n| Gc::new([n; 12]));
+        let other = Gc::new([1u64; 12]);
+        let born = Gc::new(0u8);
+        cycle();
+        assert!(held.iter().chain([&born]).all(|it| is_allocated(object(it))) && is_allocated(object(&other)));
+        ending_here(|| drop((held, other, born)));
+    });
+}
+
+/// The same for what is born in the place of one of those newborns.
+///
+/// Breaks if their round goes on: the slot becomes vacant, and then its entry goes with the others that were given up.
+#[test]
+fn born_in_the_place_of_one_of_too_many() {
+    verify(1, &[Mutation::RoundOutlivesEntries], || {
+        let mut held: Vec<_> = (0..NEWBORNS as u8).map(Gc::new).collect();
+        held.truncate(NEWBORNS - CAPACITY);
+        let mut others = vec![Gc::new([1u64; 12])];
+        // Of the block that is filtered when another one is full. (The oldest was looked at before.)
+        held.remove(CAPACITY);
+        others.extend((0..3 * CAPACITY as u64).map(|n| Gc::new([n; 12])));
         let born = Gc::new(0u8);
         cycle();
         assert!(held.iter().chain([&born]).all(|it| is_allocated(object(it))));

@@ -5,8 +5,9 @@
 //! roots move on to the root log, which all threads share.
 //!
 //! A newborn's entry stays when the buffer is full for the first time, and that of a vacant slot as long as it is vacant: with it the handle ends cheaply, and the next object in the
-//! slot needs none (`mutator::newborn`). If more than half of a full block are of these kinds it is put aside, and the next one filled. Only when several are aside the
-//! oldest is filtered; and when most of what is found so is held still, nothing stays any more until it is less.
+//! slot needs none (`mutator::newborn`). If more than half of a full block are of these kinds it is put aside, and another one filled. When no more may be aside, and none of those is of little
+//! use any more, the entries of newborns are filtered, too, as long as most of them are held still. If vacant slots alone are too many all entries that have stayed are
+//! *given up*: the round of the cache ends, no slot is vacant any more, and the blocks are filtered one by one as others are needed.
 //!
 //! Both keep to R1 and R2 of the design: a root has an entry somewhere; an entry whose count is 0 or less may go, in the step that finds it so and has the
 //! header say that there is none (`heap::header`), or later; and every entry from before S1 is handed over when the record is brought up to date.
@@ -39,18 +40,21 @@ pub(crate) const NEWBORNS: usize = (ASIDE + 1) * CAPACITY;
 /// One thread's candidates, and its survivors on their way to the root log.
 ///
 /// Without a block all three pointers are null. With one, `first` is where its entries begin, `end` where they end, and those from
-/// `first` to `next` are initialised. The first `stayed` have been in a full block before, as long as there are so many.
+/// `first` to `next` are initialised.
 #[repr(C)]
 pub(crate) struct Candidates {
     next: *mut Object,
     end: *mut Object,
     first: *mut Object,
     block: Option<NonNull<Block>>,
+    /// As many were left of the block when it was full. If entries have been taken back since, some of the first may be younger.
     stayed: usize,
     /// Whether the entries of newborns do not stay.
     strict: bool,
     /// Full blocks, the oldest first.
     aside: BlockList,
+    /// So many of them, the oldest, have been given up.
+    given_up: usize,
     survivors: Option<NonNull<Block>>,
 }
 
@@ -64,6 +68,7 @@ impl Candidates {
             stayed: 0,
             strict: false,
             aside: BlockList::new(),
+            given_up: 0,
             survivors: None,
         }
     }
@@ -78,7 +83,7 @@ impl Candidates {
     #[inline]
     pub(crate) fn push(&mut self, object: Object) {
         if !self.has_room() && !self.make_room() {
-            self.filter();
+            self.give_up();
         }
         // SAFETY: there is room.
         unsafe { self.push_into_room(object) };
@@ -181,9 +186,9 @@ impl Candidates {
         unsafe { std::slice::from_raw_parts(Block::entries(block).as_ptr(), self.len()) }
     }
 
-    /// Gets a block, or makes room in the full one. False if it is full of entries of vacant slots: then the caller is to [filter](Self::filter) those, too.
+    /// Gets a block, or makes room for half of one at least. False if it is full of entries of vacant slots: then the caller is to [give everything up](Self::give_up).
     ///
-    /// Looks at each entry of two blocks at most.
+    /// Looks at the entries of two blocks at most, and of one of them at most three times, with what the caller does then.
     #[cold]
     #[inline(never)]
     pub(crate) fn make_room(&mut self) -> bool {
@@ -191,33 +196,51 @@ impl Candidates {
             self.fill(HEAP.take_block());
             return true;
         };
-        if !self.strict {
-            let stayed = self.stayed;
-            self.filter_unless(|index, roots| roots.is_vacant() || index >= stayed && roots.is_newborn());
-            self.stayed = self.len();
-            if self.stayed <= CAPACITY / 2 {
-                return true;
-            }
-            if let Some(other) = self.another_block() {
-                self.put_aside(block);
-                self.fill(other);
-                if self.has_room() {
-                    return true;
-                }
-            }
+        let strict = self.strict;
+        let newborns = if strict { usize::MAX } else { self.stayed };
+        let most = self.filter(|index, roots| roots.is_vacant() || index >= newborns && roots.is_newborn());
+        self.strict = strict && most;
+        if self.stayed <= CAPACITY / 2 {
+            return true;
         }
-        let len = self.len();
-        let roots = self.filter_unless(|_, roots| roots.is_vacant());
-        self.stayed = self.len();
-        self.strict = roots > len / 2;
+        if let Some(other) = self.another_block() {
+            self.put_aside(block);
+            self.fill(other);
+            return true;
+        }
+        self.strict |= self.filter(|_, roots| roots.is_vacant());
         self.stayed <= CAPACITY / 2
     }
 
-    /// An empty block, as long as there may be more and the pool can make good for it: otherwise one may be needed for roots. Then the oldest of those that are aside.
+    /// An empty block, as long as there may be more aside; or the oldest of those, if half of it at least is free: what is of no use any more goes.
     fn another_block(&mut self) -> Option<NonNull<Block>> {
-        let may_take = self.aside.len() < ASIDE && HEAP.blocks.replenish();
-        let taken = if may_take { HEAP.blocks.take() } else { None };
-        taken.or_else(|| self.aside.pop_front())
+        if self.aside.len() < ASIDE
+            && let Some(block) = HEAP.blocks.take_beyond_spare()
+        {
+            return Some(block);
+        }
+        let mut block = self.aside.pop_front()?;
+        let given_up = self.given_up > 0;
+        self.given_up -= usize::from(given_up);
+        // SAFETY: the block is ours, and has so many entries.
+        let (stayed, most) = unsafe {
+            let (first, len) = (Block::entries(block).as_ptr(), block.as_ref().as_slice().len());
+            self.filter_entries(first, len, |_, roots| !given_up && (roots.is_vacant() || roots.is_newborn()))
+        };
+        // SAFETY: so many have stayed.
+        unsafe { block.as_mut().set_len(stayed) };
+        self.strict |= given_up && most;
+        if stayed <= CAPACITY / 2 {
+            return Some(block);
+        }
+        self.aside.push_back(block);
+        None
+    }
+
+    /// Gives all entries up that have stayed. No slot is vacant any more, and what was born before is of no round that goes on.
+    pub(crate) fn give_up(&mut self) {
+        self.filter(|_, _| false);
+        self.given_up = self.aside.len();
     }
 
     /// Has `block`, which is ours, be the one that is filled.
@@ -239,34 +262,45 @@ impl Candidates {
         self.block = None;
     }
 
-    /// Empties the block that is filled. No slot is vacant any more.
-    pub(crate) fn filter(&mut self) {
-        self.filter_unless(|_, _| false);
-        self.stayed = 0;
+    /// Filters the entries of the block that is filled but for those that `stays` says so of. Says whether most were found to be roots.
+    fn filter(&mut self, stays: impl Fn(usize, &RootWord) -> bool) -> bool {
+        // SAFETY: the block is ours, and so many entries are initialised.
+        let (stayed, most) = unsafe { self.filter_entries(self.first, self.len(), stays) };
+        self.next = self.first.wrapping_add(stayed);
+        self.stayed = stayed;
+        most
     }
 
-    /// Filters the entries of the block that is filled but for those that `stays` says so of. Returns how many are roots.
-    fn filter_unless(&mut self, stays: impl Fn(usize, &RootWord) -> bool) -> usize {
-        let (len, mut survivors) = (self.len(), 0);
-        self.next = self.first;
+    /// Filters entries but for those that `stays` says so of: how many they are, which are the first now, and whether most entries were found to be roots.
+    ///
+    /// # Safety
+    /// At `first` are `len` entries of a block of ours.
+    unsafe fn filter_entries(
+        &mut self,
+        first: *mut Object,
+        len: usize,
+        stays: impl Fn(usize, &RootWord) -> bool,
+    ) -> (usize, bool) {
+        let (mut stayed, mut survivors) = (0, 0);
         for index in 0..len {
             if index + AHEAD < len {
-                // SAFETY: so many entries are initialised, and those that stay have taken no more places than have been looked at.
-                prefetch(unsafe { *self.first.add(index + AHEAD) }.as_ptr());
+                // SAFETY: by contract; those that stay have taken no more places than have been looked at.
+                prefetch(unsafe { *first.add(index + AHEAD) }.as_ptr());
             }
             // SAFETY: as above.
-            let object = unsafe { *self.first.add(index) };
+            let object = unsafe { *first.add(index) };
             // SAFETY: an entry's object is not freed before the entry is handed over (R2).
             let roots = unsafe { object.roots() };
             if stays(index, roots) {
-                // SAFETY: there is room: no more have stayed than have been looked at.
-                unsafe { self.push_into_room(object) };
+                // SAFETY: as above.
+                unsafe { first.add(stayed).write(object) };
+                stayed += 1;
             } else if roots.filter() {
                 survivors += 1;
                 self.survive(object);
             }
         }
-        survivors
+        (stayed, survivors > len / 2)
     }
 
     fn survive(&mut self, object: Object) {
@@ -295,7 +329,8 @@ impl Candidates {
         while let Some(block) = self.aside.pop_front() {
             ROOTS.candidate_block(block);
         }
-        (self.next, self.end, self.first, self.strict) = (null_mut(), null_mut(), null_mut(), false);
+        (self.next, self.end, self.first) = (null_mut(), null_mut(), null_mut());
+        (self.strict, self.given_up) = (false, 0);
         if let Some(block) = self.survivors.take() {
             ROOTS.log_block(block);
         }
@@ -336,60 +371,106 @@ mod tests {
         all
     }
 
+    /// As `Local` does, but that no cache has vacant slots. Says whether entries were given up.
+    fn make_room(candidates: &mut Candidates) -> bool {
+        let gives_up = !candidates.make_room();
+        if gives_up {
+            candidates.give_up();
+        }
+        assert!((candidates.end.addr() - candidates.next.addr()) / size_of::<Object>() >= CAPACITY / 2, "no room");
+        gives_up
+    }
+
     #[test]
     fn entries_of_newborns_stay_once_and_of_vacant_slots_always() {
         let mut candidates = Candidates::new();
         let (newborn, empty) = (objects(5, RootWord::newborn), objects(5, vacant));
         let others = objects(CAPACITY, RootWord::new);
         newborn.iter().chain(&empty).chain(&others[10..]).for_each(|object| candidates.push(*object));
-        assert!(!candidates.has_room() && candidates.make_room());
+        assert!(!candidates.has_room() && !make_room(&mut candidates));
         assert_eq!(all(&candidates), [&newborn[..], &empty].concat());
         others[10..].iter().for_each(|object| candidates.push(*object));
-        assert!(candidates.make_room() && survivors(&candidates) == newborn);
+        assert!(!make_room(&mut candidates) && survivors(&candidates) == newborn);
         assert_eq!(all(&candidates), empty);
-        candidates.filter();
-        assert!(all(&candidates).is_empty());
         forget(candidates);
     }
 
     #[test]
-    fn full_blocks_are_put_aside_and_the_oldest_is_filtered() {
+    fn blocks_are_put_aside_and_given_up_together() {
+        let mut candidates = Candidates::new();
+        let push_all = |candidates: &mut Candidates, objects: &[Object]| {
+            objects.iter().for_each(|object| candidates.push(*object));
+            assert!(!candidates.has_room());
+        };
+        let newborn = objects(ASIDE * CAPACITY, RootWord::newborn);
+        let block = |n: usize| &newborn[n * CAPACITY..(n + 1) * CAPACITY];
+        // SAFETY: the headers are leaked.
+        let gone = |objects: &[Object]| objects.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
+        // Few newborns, so that no block of survivors is full, which all threads would see.
+        let few = objects(60, RootWord::newborn);
+        push_all(&mut candidates, &newborn);
+        assert!(!make_room(&mut candidates));
+        push_all(&mut candidates, &[few.clone(), objects(CAPACITY - 60, vacant)].concat());
+        assert!(survivors(&candidates).is_empty());
+        assert!(make_room(&mut candidates) && survivors(&candidates) == few);
+        assert!(candidates.len() == 0 && !candidates.strict);
+        let aside: BTreeSet<_> = all(&candidates).into_iter().collect();
+        assert!(aside.into_iter().eq(newborn.iter().copied()));
+
+        // The oldest is filtered when another block is needed. (That of all was looked at before, and is the youngest now.)
+        gone(&block(1)[100..]);
+        push_all(&mut candidates, &objects(CAPACITY, vacant));
+        assert!(!make_room(&mut candidates) && survivors(&candidates)[60..] == block(1)[..100]);
+        assert!(candidates.len() == 0 && !candidates.strict);
+        // Most of the next are held.
+        gone(&block(2)[CAPACITY / 2 + 10..]);
+        push_all(&mut candidates, &objects(CAPACITY, vacant));
+        assert!(!make_room(&mut candidates) && candidates.strict);
+        assert_eq!(survivors(&candidates)[160..], block(2)[..CAPACITY / 2 + 10]);
+        // So newborns do not stay any more, until most of what is filtered is held no longer.
+        let (few, empty) = (objects(50, RootWord::newborn), objects(100, vacant));
+        push_all(&mut candidates, &[few, empty.clone(), objects(CAPACITY - 150, RootWord::new)].concat());
+        assert!(!make_room(&mut candidates) && !candidates.strict);
+        assert_eq!(candidates.entries(), empty);
+        assert_eq!(candidates.given_up, ASIDE - 2);
+        forget(candidates);
+    }
+
+    #[test]
+    fn a_block_aside_that_is_of_little_use_is_filled_again() {
         let mut candidates = Candidates::new();
         let newborn = objects((ASIDE + 1) * CAPACITY, RootWord::newborn);
         newborn.iter().for_each(|object| candidates.push(*object));
-        assert!(survivors(&candidates).is_empty() && !candidates.has_room());
-        // Nine tenths of the oldest have gone meanwhile.
-        let (gone, held) = newborn[..CAPACITY].split_at(CAPACITY / 10 * 9);
+        let (gone, held) = newborn[..CAPACITY].split_at(CAPACITY / 10 * 6);
         // SAFETY: the headers are leaked.
         gone.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
-        assert!(candidates.make_room() && !candidates.strict);
-        assert!(survivors(&candidates) == held && candidates.entries().is_empty());
-        let left: BTreeSet<_> = all(&candidates).into_iter().collect();
-        assert!(left.into_iter().eq(newborn[CAPACITY..].iter().copied()));
-        // Of the next, less than half.
-        // SAFETY: as above.
-        newborn[CAPACITY..][..CAPACITY / 5 * 2].iter().for_each(|object| unsafe { object.roots() }.end_newborn());
-        let more = objects(CAPACITY, RootWord::newborn);
-        more.iter().for_each(|object| candidates.push(*object));
-        assert!(candidates.make_room() && candidates.strict);
-        // So the newborns after them do not stay, but for vacant slots; until there are few again.
-        let (few, empty) = (objects(CAPACITY / 10, RootWord::newborn), objects(CAPACITY / 10, vacant));
-        let others = objects(CAPACITY, RootWord::new);
-        few.iter().chain(&empty).chain(&others).take(CAPACITY).for_each(|object| candidates.push(*object));
-        assert!(candidates.make_room() && !candidates.strict);
-        assert_eq!(candidates.entries(), empty);
+        assert!(!make_room(&mut candidates) && candidates.entries() == held);
+        assert!(survivors(&candidates).is_empty() && candidates.aside.len() == ASIDE && !candidates.strict);
         forget(candidates);
     }
 
+    /// Blocks that are full of vacant slots but for a few: there is always room for many entries, and few are looked at for each.
     #[test]
-    fn blocks_full_of_vacant_slots_take_more_than_that() {
-        let mut candidates = Candidates::new();
-        let empty = objects((ASIDE + 1) * CAPACITY, vacant);
-        empty.iter().for_each(|object| candidates.push(*object));
-        assert!(!candidates.make_room() && !candidates.has_room());
-        candidates.filter();
-        assert!(candidates.has_room() && all(&candidates).len() == ASIDE * CAPACITY);
-        forget(candidates);
+    fn room_is_made_in_large_steps() {
+        for taken in [CAPACITY, CAPACITY - 1, CAPACITY * 3 / 4 + 1, CAPACITY * 3 / 4, CAPACITY / 2 + 1, CAPACITY / 2] {
+            let mut candidates = Candidates::new();
+            let (empty, others) = (objects((ASIDE + 1) * taken, vacant), objects(CAPACITY, RootWord::new));
+            let mut times = 0;
+            let mut push = |candidates: &mut Candidates, object| {
+                if !candidates.has_room() {
+                    make_room(candidates);
+                    times += 1;
+                }
+                candidates.push(object);
+            };
+            for block in empty.chunks(taken) {
+                block.iter().chain(&others[taken..]).for_each(|object| push(&mut candidates, *object));
+            }
+            others.iter().cycle().take(40 * CAPACITY).for_each(|object| push(&mut candidates, *object));
+            assert!(times <= ASIDE + 1 + 40 * 2 + 1, "{times} times for {taken}");
+            assert!(survivors(&candidates).is_empty());
+            forget(candidates);
+        }
     }
 
     /// Gives the block back without showing anybody its made-up entries.

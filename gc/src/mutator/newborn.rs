@@ -12,7 +12,7 @@
 //!   S2. So while marking the object is black, and nobody holds it grey. Unless its value needs dropping its slot becomes vacant (`heap::cache`), with the entry for the next object there.
 //!   What a program makes for a moment thus costs no memory, no entry and no collection.
 //!
-//! To drop a handle the thread need not look for the entry. What lies in a slot that was bought in a round of its cache was born on the thread in that round, which ends when the buffer is handed over.
+//! To drop a handle the thread need not look for the entry. What lies in a slot that was bought in a round of its cache was born on the thread in that round, which ends when the buffer is handed over, or its entries are given up.
 //! Only of the last run of each span is that known; so for others the last entries are looked through, too.
 
 use super::{Operation, record::Local};
@@ -87,7 +87,8 @@ unsafe fn vacate(local: &mut Local, object: Object, slot: SlotToReuse) -> bool {
     // SAFETY: by contract.
     let bought = unsafe { local.round.has_bought(object) };
     if bought || local.candidates.has_recent(object) || weakened(Mutation::EndedWithoutEntry) {
-        // SAFETY: by contract. The entry is here, and it is of this round, as all are; so the slot was bought in it.
+        // SAFETY: by contract. The entry is here, where there are none from before the last flush; so the slot was bought since. And it has not been given up: it is in the
+        // block that is filled, or was made in this round.
         unsafe { local.cache.vacate(slot.span_class as usize, object, slot.bytes as usize) };
         return true;
     }

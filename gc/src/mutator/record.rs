@@ -307,7 +307,10 @@ impl Local {
             if !weakened(Mutation::VacantWithoutEntry) {
                 self.cache.forget_vacant();
             }
-            self.candidates.filter();
+            if !weakened(Mutation::RoundOutlivesEntries) {
+                self.round = Round::new();
+            }
+            self.candidates.give_up();
         }
     }
 

@@ -215,7 +215,7 @@ pub struct Stats {
     /// Cycles completed.
     pub cycles: u64,
     /// Bytes of objects allocated and not yet freed. Dead objects count until they are swept, and so do a few kilobytes that
-    /// each thread holds in advance, and the slots of up to some thousand objects that it has made and dropped since the last cycle, and keeps for the next.
+    /// each thread holds in advance, and the slots of thousands of objects that it has made and dropped since the last cycle, which it keeps for the next.
     /// Of what a thread has just put into gaps between others a few kilobytes may be missing.
     pub live_bytes: u64,
     /// Objects allocated and not yet freed, with the same reservations.

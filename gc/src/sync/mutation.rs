@@ -194,10 +194,12 @@ mutations! {
     TailStaysMarked,
     /// What is vacant when the cache is flushed stays so.
     VacantAfterTheRound,
-    /// Slots stay vacant when their entries are filtered.
+    /// Slots stay vacant when their entries are given up.
     VacantWithoutEntry,
     /// A record keeps the number of its round when it hands everything over.
     RoundGoesOn,
+    /// The same when it gives entries up that may be in its buffer still.
+    RoundOutlivesEntries,
     /// A thread takes a slot that anybody has bought for one of its own.
     BoughtInAnyRound,
     /// A cache gives its span back before it has returned the unused tail of its run.

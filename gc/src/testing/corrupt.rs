@@ -13,7 +13,7 @@ use crate::{
         header::{Header, Object},
         span::{Place, RunState, Span},
     },
-    mutator::Operation,
+    mutator::{Operation, root_lists::ROOTS},
     sync::{AtomicU32, Ordering::Relaxed},
     trace::{
         Tracer,
@@ -189,6 +189,38 @@ pub unsafe fn lost_entry<T>(payload: *const T) {
     // SAFETY: by contract.
     let (object, _) = unsafe { object_of(payload) };
     assert!(Operation::enter().local_mut().candidates.take_back(object), "a recent entry");
+}
+
+/// Adds another entry for it.
+///
+/// # Safety
+/// As for [`lost_entry`].
+pub unsafe fn second_entry<T>(payload: *const T) {
+    // SAFETY: by contract.
+    let (object, _) = unsafe { object_of(payload) };
+    Operation::enter().local_mut().add_candidate(object);
+}
+
+/// Hands its entry over, if it is among the last.
+///
+/// # Safety
+/// As for [`lost_entry`].
+pub unsafe fn entry_handed_over<T>(payload: *const T) {
+    // SAFETY: by contract.
+    unsafe { lost_entry(payload) };
+    let mut block = HEAP.take_block();
+    // SAFETY: by contract, and the block is ours.
+    unsafe { block.as_mut().push(object_of(payload).0) };
+    ROOTS.candidate_block(block);
+}
+
+/// Has a vacant slot be the next after itself.
+///
+/// # Safety
+/// `payload` was that of an object whose slot is vacant, right behind the header.
+pub unsafe fn vacant_ring<T>(payload: *const T) {
+    // SAFETY: by contract; the link is the first word behind the header.
+    unsafe { payload.cast_mut().cast::<*mut Header>().write(object_of(payload).0.as_ptr()) };
 }
 
 /// Says that there is one object more than there is.
