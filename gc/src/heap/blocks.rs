@@ -8,7 +8,7 @@
 //! ones out only while the OS refuses. Whoever is about to grow the heap calls `replenish` first, so that memory runs
 //! out where it can be reported.
 //!
-//! A `NonNull<Block>` in this crate stands for its block's ownership: it comes from `take` or from a list, and is not
+//! A `NonNull<Block>` in this crate stands for its block's ownership: it is taken from the pool or comes from a list, and is not
 //! used again once it has been given to the pool or to a list.
 
 use super::{header::Object, os};
@@ -190,7 +190,7 @@ impl BlockPool {
     /// Takes a block back, whatever is in it.
     ///
     /// # Safety
-    /// The block comes from `take` of this pool, is in no list, and nobody uses it any more.
+    /// The block was taken from this pool, is in no list, and nobody uses it any more.
     pub(crate) unsafe fn give(&self, block: NonNull<Block>) {
         let state = &mut *lock(&self.state);
         // SAFETY: by contract.
@@ -377,8 +377,10 @@ mod tests {
         let pool = BlockPool::new();
         (0..1000).for_each(|_| _ = pool.take().unwrap());
         fault::refuse_from(1);
-        let taken = std::iter::from_fn(|| pool.take()).count();
-        assert!((SPARE..SPARE + CHUNK_BLOCKS).contains(&taken), "{taken}");
+        let beyond = std::iter::from_fn(|| pool.take_beyond_spare()).count();
+        assert!((0..=CHUNK_BLOCKS).contains(&beyond), "{beyond}");
+        assert!(pool.replenish() && pool.take_beyond_spare().is_none());
+        assert_eq!(std::iter::from_fn(|| pool.take()).count(), SPARE);
         assert!(!pool.replenish());
         fault::allow();
         assert!(pool.replenish());

@@ -63,7 +63,7 @@ pub(crate) struct Run {
     pub(crate) span: *const Span,
     /// The first vacant slot.
     vacant: *mut u8,
-    /// How often a vacant slot was taken in this round.
+    /// How often a vacant slot was taken since the last flush.
     occupied: usize,
 }
 
@@ -237,7 +237,7 @@ impl Cache {
     }
 
     /// Gives every span back, with the slots that were not used free again: all that was bought has been told of. `black`: the marking in which they were bought
-    /// goes on. Ends the round.
+    /// goes on. The round is to end with it.
     pub(crate) fn flush(&mut self, heap: &'static Heap, black: bool) {
         for (index, run) in self.runs.iter_mut().enumerate() {
             let left = if weakened(Mutation::VacantAfterTheRound) { run.vacant } else { null_mut() };
@@ -506,13 +506,21 @@ mod tests {
         assert_eq!(third.addr(), gap.addr() + SIZE);
         assert!(it.has_bought(third) && !it.has_bought(gap), "of another's");
         assert!(!it.has_bought(second), "of a run before");
+        // A round may end before the run does.
+        it.round = Round::new();
+        let fourth = it.take();
+        assert!(fourth.addr() == third.addr() + SIZE && !it.has_bought(third) && !it.has_bought(fourth));
         // Spans that have left the cache are known still.
         while it.span().as_ptr() == span.as_ptr() {
             it.take();
         }
-        assert!(it.has_bought(third));
+        let (fifth, second_span) = (it.take(), it.span());
+        while it.span().as_ptr() == second_span.as_ptr() {
+            it.take();
+        }
+        assert!(it.has_bought(fifth));
         it.flush(false);
-        assert!(!it.has_bought(third));
+        assert!(!it.has_bought(fifth));
     }
 
     /// However short the runs of a span are, the figures that threads share change when a span comes and when the cache is flushed.

@@ -5,8 +5,8 @@
 //! roots move on to the root log, which all threads share.
 //!
 //! A newborn's entry stays when the buffer is full for the first time, and that of a vacant slot as long as it is vacant: with it the handle ends cheaply, and the next object in the
-//! slot needs none (`mutator::newborn`). If more than half of a full block are of these kinds it is put aside, and another one filled. When no more may be aside, and none of those is of little
-//! use any more, the entries of newborns are filtered, too, as long as most of them are held still. If vacant slots alone are too many all entries that have stayed are
+//! slot needs none (`mutator::newborn`). If more than half of a full block are of these kinds it is put aside, and another one filled. When no more may be aside, and the one that has been there
+//! longest is still of use, the entries of newborns are filtered, too, until they are few. If more than half of the block are of vacant slots even so, all entries that have stayed are
 //! *given up*: the round of the cache ends, no slot is vacant any more, and the blocks are filtered one by one as others are needed.
 //!
 //! Both keep to R1 and R2 of the design: a root has an entry somewhere; an entry whose count is 0 or less may go, in the step that finds it so and has the
@@ -31,7 +31,7 @@ pub(crate) const RECENT: usize = 4;
 /// How many entries ahead of the one being looked at headers are fetched into the cache.
 const AHEAD: usize = 8;
 
-/// So many full blocks are put aside.
+/// So many blocks are put aside.
 const ASIDE: usize = 7;
 /// So many entries fill all blocks.
 #[cfg(graphgc_loom)]
@@ -51,9 +51,9 @@ pub(crate) struct Candidates {
     stayed: usize,
     /// Whether the entries of newborns do not stay.
     strict: bool,
-    /// Full blocks, the oldest first.
+    /// Blocks that were full, and are so by half at least; the one that was looked at last is the last.
     aside: BlockList,
-    /// So many of them, the oldest, have been given up.
+    /// So many of them, the first, have been given up.
     given_up: usize,
     survivors: Option<NonNull<Block>>,
 }
@@ -186,7 +186,7 @@ impl Candidates {
         unsafe { std::slice::from_raw_parts(Block::entries(block).as_ptr(), self.len()) }
     }
 
-    /// Gets a block, or makes room for half of one at least. False if it is full of entries of vacant slots: then the caller is to [give everything up](Self::give_up).
+    /// Gets a block, or makes room for half of one at least. False if more than half of it are entries of vacant slots: then the caller is to [give everything up](Self::give_up).
     ///
     /// Looks at the entries of two blocks at most, and of one of them at most three times, with what the caller does then.
     #[cold]
@@ -212,7 +212,7 @@ impl Candidates {
         self.stayed <= CAPACITY / 2
     }
 
-    /// An empty block, as long as there may be more aside; or the oldest of those, if half of it at least is free: what is of no use any more goes.
+    /// An empty block, as long as there may be more aside; or the first of those, if half of it at least is free: what is of no use any more goes.
     fn another_block(&mut self) -> Option<NonNull<Block>> {
         if self.aside.len() < ASIDE
             && let Some(block) = HEAP.blocks.take_beyond_spare()
@@ -321,16 +321,32 @@ impl Candidates {
         survivors.iter().for_each(|object| f(*object, true));
     }
 
-    /// Hands everything over.
-    pub(crate) fn flush(&mut self) {
+    /// Takes all entries but those of survivors, and begins anew.
+    fn take_blocks(&mut self) -> BlockList {
         if let Some(block) = self.block {
             self.put_aside(block);
         }
-        while let Some(block) = self.aside.pop_front() {
+        (self.next, self.end, self.first) = (null_mut(), null_mut(), null_mut());
+        (self.stayed, self.strict, self.given_up) = (0, false, 0);
+        std::mem::take(&mut self.aside)
+    }
+
+    /// Calls `f` with every entry of the buffer that has not been given up.
+    pub(crate) fn for_each_kept(&self, mut f: impl FnMut(Object)) {
+        self.entries().iter().for_each(|object| f(*object));
+        let mut given_up = self.given_up;
+        self.aside.for_each_block(|objects| match given_up.checked_sub(1) {
+            Some(left) => given_up = left,
+            None => objects.iter().for_each(|object| f(*object)),
+        });
+    }
+
+    /// Hands everything over.
+    pub(crate) fn flush(&mut self) {
+        let mut blocks = self.take_blocks();
+        while let Some(block) = blocks.pop_front() {
             ROOTS.candidate_block(block);
         }
-        (self.next, self.end, self.first) = (null_mut(), null_mut(), null_mut());
-        (self.strict, self.given_up) = (false, 0);
         if let Some(block) = self.survivors.take() {
             ROOTS.log_block(block);
         }
@@ -433,6 +449,14 @@ mod tests {
         assert!(!make_room(&mut candidates) && !candidates.strict);
         assert_eq!(candidates.entries(), empty);
         assert_eq!(candidates.given_up, ASIDE - 2);
+        let mut kept = 0;
+        candidates.for_each_kept(|_| kept += 1);
+        assert_eq!(kept, 100 + 2 * CAPACITY);
+        // A new buffer has given nothing up.
+        let mut blocks = candidates.take_blocks();
+        assert!(blocks.len() == ASIDE + 1 && all(&candidates).is_empty());
+        assert!(candidates.given_up == 0 && !candidates.has_room() && candidates.len() == 0);
+        (candidates.block, candidates.aside) = (blocks.pop_front(), blocks);
         forget(candidates);
     }
 
@@ -441,11 +465,25 @@ mod tests {
         let mut candidates = Candidates::new();
         let newborn = objects((ASIDE + 1) * CAPACITY, RootWord::newborn);
         newborn.iter().for_each(|object| candidates.push(*object));
-        let (gone, held) = newborn[..CAPACITY].split_at(CAPACITY / 10 * 6);
+        let (gone, left) = newborn[..CAPACITY].split_at(CAPACITY / 10 * 6);
+        let (empty, held) = left.split_at(50);
         // SAFETY: the headers are leaked.
-        gone.iter().for_each(|object| unsafe { object.roots() }.end_newborn());
-        assert!(!make_room(&mut candidates) && candidates.entries() == held);
+        let roots = |object: &Object| unsafe { object.roots() };
+        gone.iter().for_each(|object| roots(object).end_newborn());
+        empty.iter().for_each(|object| roots(object).vacate());
+        assert!(!make_room(&mut candidates) && candidates.entries() == left);
         assert!(survivors(&candidates).is_empty() && candidates.aside.len() == ASIDE && !candidates.strict);
+        // They have stayed once.
+        objects(CAPACITY - left.len(), RootWord::new).iter().for_each(|object| candidates.push(*object));
+        assert!(!make_room(&mut candidates) && candidates.entries() == empty && survivors(&candidates) == held);
+        // One that is of use stays aside, with what is vacant.
+        empty.iter().chain(held).for_each(|object| assert!(roots(object).is_vacant() || roots(object).in_log()));
+        let second = &newborn[CAPACITY..][..CAPACITY];
+        second[..CAPACITY / 10].iter().for_each(|object| roots(object).vacate());
+        let more = objects(CAPACITY - empty.len(), vacant);
+        more.iter().for_each(|object| candidates.push(*object));
+        assert!(make_room(&mut candidates), "full of vacant slots");
+        assert!(second.iter().all(|object| all(&candidates).contains(object)));
         forget(candidates);
     }
 

@@ -11,6 +11,7 @@ use crate::{
         arena::{ARENA_PAGES, Arena, METADATA_PAGES},
         central::span_class,
         header::{Header, Object},
+        poison,
         span::{Place, RunState, Span},
     },
     mutator::{Operation, root_lists::ROOTS},
@@ -219,6 +220,7 @@ pub unsafe fn entry_handed_over<T>(payload: *const T) {
 /// # Safety
 /// `payload` was that of an object whose slot is vacant, right behind the header.
 pub unsafe fn vacant_ring<T>(payload: *const T) {
+    poison::unpoison(payload.cast(), size_of::<*mut Header>());
     // SAFETY: by contract; the link is the first word behind the header.
     unsafe { payload.cast_mut().cast::<*mut Header>().write(object_of(payload).0.as_ptr()) };
 }

@@ -54,11 +54,11 @@ impl Entries {
         for record in records() {
             // SAFETY: the world is stopped.
             let local = unsafe { record.local() };
-            let own = Entries::of_all(|f| local.candidates.for_each(f));
+            let own = Entries::of_all(|f| local.candidates.for_each_kept(|object| f(object, false)));
             let mut count = 0;
             local.cache.for_each_vacant(|index, object| {
                 count += 1;
-                let entries = own.of(object).iter().filter(|entry| !entry.logged).count();
+                let entries = own.of(object).len();
                 let span = survey.vacant_at(object.address());
                 let fits = span.is_some_and(|span| span_class(span.class(), span.kind()) == index);
                 // A list that leads back into itself has more slots than there are entries.
