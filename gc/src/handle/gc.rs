@@ -310,7 +310,7 @@ fn drop_for_collector(object: Object) {
 
 impl<T: ?Sized> Drop for Gc<T> {
     /// Gives the handle up; the object itself is dropped by the collector. Cost: one atomic subtraction, or some plain accesses if the thread has
-    /// just got the handle from a cell, or made the object.
+    /// just got the handle from a cell, or has made the object since the last cycle and nothing but this handle has ever led there. Then its slot is the thread's next object's, unless the value needs dropping.
     #[inline]
     fn drop(&mut self) {
         let object = self.as_counted();
