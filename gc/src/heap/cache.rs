@@ -497,6 +497,7 @@ mod tests {
         it.flush(false);
         span.set_allocated(2 * SIZE..3 * SIZE);
         it.heap.account.allocated(SIZE, 1, false);
+        poison::unpoison(gap, SIZE);
         // SAFETY: now there is an object.
         unsafe { gap.cast::<Header>().write(Header { roots: RootWord::newborn(), code: 0 }) };
         let second = it.take();
