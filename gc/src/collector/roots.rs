@@ -12,7 +12,7 @@ use crate::{
         blocks::{Block, BlockList},
         header::Object,
     },
-    mutator::root_lists::ROOTS,
+    mutator::root_lists::{AHEAD, ROOTS},
 };
 use std::ptr::NonNull;
 
@@ -51,9 +51,6 @@ impl Kept {
         }
     }
 }
-
-/// How many entries ahead of the one being looked at headers are fetched into the cache.
-const AHEAD: usize = 8;
 
 fn scan_blocks(mut blocks: BlockList, marker: &mut Marker, kept: &mut Kept, mut is_kept: impl FnMut(Object) -> bool) {
     while let Some(block) = blocks.pop_front() {

@@ -153,6 +153,11 @@ impl State {
         true
     }
 
+    /// Takes one of those in hand.
+    fn take(&mut self) -> Option<NonNull<Block>> {
+        self.free.pop_front().or_else(|| self.next_fresh())
+    }
+
     /// Cuts a block off the newest chunk.
     fn next_fresh(&mut self) -> Option<NonNull<Block>> {
         self.fresh_blocks = self.fresh_blocks.checked_sub(1)?;
@@ -175,16 +180,13 @@ impl BlockPool {
     pub(crate) fn take(&self) -> Option<NonNull<Block>> {
         let state = &mut *lock(&self.state);
         state.provide(SPARE + 1);
-        state.free.pop_front().or_else(|| state.next_fresh())
+        state.take()
     }
 
     /// An empty block that the pool can do without: its spare blocks are complete still.
     pub(crate) fn take_beyond_spare(&self) -> Option<NonNull<Block>> {
         let state = &mut *lock(&self.state);
-        if !state.provide(SPARE + 1) {
-            return None;
-        }
-        state.free.pop_front().or_else(|| state.next_fresh())
+        if state.provide(SPARE + 1) { state.take() } else { None }
     }
 
     /// Takes a block back, whatever is in it.

@@ -15,7 +15,7 @@
 //! The block that is filled has one pointer to where the next entry goes and one to its end. The block itself learns
 //! how many entries it has when it is put aside or handed over.
 
-use super::root_lists::ROOTS;
+use super::root_lists::{AHEAD, ROOTS};
 use crate::{
     collector::mark::prefetch,
     heap::{
@@ -28,8 +28,6 @@ use std::ptr::{NonNull, null_mut};
 
 /// How many of the last entries `take_back` looks at.
 pub(crate) const RECENT: usize = 4;
-/// How many entries ahead of the one being looked at headers are fetched into the cache.
-const AHEAD: usize = 8;
 
 /// So many blocks are put aside.
 const ASIDE: usize = 7;

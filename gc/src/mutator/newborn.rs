@@ -15,7 +15,7 @@
 //! To drop a handle the thread need not look for the entry. What lies in a slot that was bought in a round of its cache was born on the thread in that round, which ends when the buffer is handed over, or its entries are given up.
 //! Only of the last run of each span is that known; so for others the last entries are looked through, too.
 
-use super::{Operation, record::Local};
+use super::{Operation, candidates::Candidates, record::Local};
 use crate::{
     heap::header::Object,
     sync::{Mutation, weakened},
@@ -24,10 +24,10 @@ use crate::{
 
 /// Ends the only handle to `object`, which the caller owns, in an operation; false, with nothing done, if that takes an atomic count.
 #[inline]
-pub(super) fn end(local: &mut Local, object: Object) -> bool {
+pub(super) fn end(candidates: &mut Candidates, object: Object) -> bool {
     // SAFETY: the handle keeps the object alive.
     let roots = unsafe { object.roots() };
-    if !roots.is_newborn() || !(local.candidates.take_back(object) || weakened(Mutation::EndedWithoutEntry)) {
+    if !roots.is_newborn() || !(candidates.take_back(object) || weakened(Mutation::EndedWithoutEntry)) {
         return false;
     }
     roots.end_newborn();
@@ -74,7 +74,7 @@ fn drop_slowly(object: Object) -> bool {
         // SAFETY: as above.
         roots.is_newborn() && unsafe { vacate(local, object, slot) }
     } else {
-        end(local, object)
+        end(&mut local.candidates, object)
     }
 }
 

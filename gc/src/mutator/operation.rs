@@ -212,7 +212,7 @@ impl Operation {
     #[inline]
     pub(crate) fn claim_for_newborn(&self, object: Object) {
         // A newborn is black while marking: there is nothing to shade.
-        if !newborn::end(self.local(), object) {
+        if !newborn::end(&mut self.local().candidates, object) {
             self.claim(object);
         }
     }

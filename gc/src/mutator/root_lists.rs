@@ -13,6 +13,9 @@ use crate::{
 };
 use std::ptr::NonNull;
 
+/// How many root entries ahead of the one being looked at headers are fetched into the cache.
+pub(crate) const AHEAD: usize = 8;
+
 global! {
     /// The root entries of the process.
     pub(crate) static ROOTS: RootLists =
